@@ -22,6 +22,11 @@ from uv import find_uv_bin
 
 TEMPLATE = Path(__file__).resolve().parent.parent
 INDEX = "https://download.pytorch.org/whl/cpu/torch/"
+MACHINES = {
+    "x86_64": "linux-x86_64",
+    "aarch64": "linux-aarch64",
+    "amd64": "windows-x86_64",
+}  # by platform tag
 
 
 def run(*command: str | Path, cwd: Path | None = None) -> None:
@@ -51,11 +56,13 @@ def local_mirror(folder: Path) -> dict[str, str]:
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-index", "--no-deps"]
     found = subprocess.run([*pip, "--dest", folder, "torch"], capture_output=True, text=True)
     if found.returncode:
-        sys.exit(f"try.py: {INDEX} is out of reach and pip finds no wheel of torch without it:\n{found.stderr}")
+        sys.exit(
+            f"try.py: {INDEX} is out of reach and pip finds no wheel of torch without it:\n{found.stderr}"
+        )
     (wheel,) = folder.glob("*.whl")
     _, version, _, tags = parse_wheel_filename(wheel.name)
-    tag = min(tags, key=str)
-    machine = "linux-aarch64" if tag.platform.endswith("aarch64") else "linux-x86_64"
+    tag = next(iter(tags))
+    machine = next(name for ending, name in MACHINES.items() if tag.platform.endswith(ending))
     return {
         "python_version": f"3.{tag.interpreter.removeprefix('cp3')}",
         "torch_version": version.public,

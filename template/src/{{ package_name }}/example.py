@@ -4,7 +4,10 @@ import torch
 
 
 def fit_line(x: torch.Tensor, y: torch.Tensor, steps: int = 500) -> tuple[float, float]:
-    """Return slope and intercept of the least-squares line through the points (x, y), both shaped (n,)."""
+    """Return slope and intercept of the line closest to the points (x, y).
+
+    Both tensors have shape (n,); the distance is the mean squared error.
+    """
     model = torch.nn.Linear(1, 1)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
     for _ in range(steps):

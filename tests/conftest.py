@@ -1,0 +1,86 @@
+"""Fixtures: the template as a folder, rendered projects, a replica of PyTorch's index and a real wheel."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from copier import run_copy
+
+try:
+    from replica import Replica
+except ImportError:
+    Replica = None
+from support import ROOT
+
+REAL_TORCH = "2.13.0"
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The working tree as a plain folder: Copier reads it as it is, without a clone."""
+    folder = tmp_path_factory.mktemp("template")
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in subprocess.check_output(listing, cwd=ROOT, text=True).split("\0"):
+        if name and (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.fixture
+def render(template: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Render a project, by default in the folder `project`; what is not answered keeps its default.
+
+    Nothing is trusted.
+    """
+
+    def render(folder: str = "project", /, **answers: object) -> Path:
+        run_copy(str(template), tmp_path / folder, data=answers, defaults=True, quiet=True, unsafe=False)
+        return tmp_path / folder
+
+    return render
+
+
+@pytest.fixture(scope="session")
+def copier_template_paths() -> list[str]:
+    """What pytest-copier takes for the template."""
+    return ["copier.yml", "rules.jinja", "reasons.jinja", "data", "template"]
+
+
+@pytest.fixture(scope="session")
+def replica() -> Iterator[Replica]:
+    with Replica() as replica:
+        yield replica
+
+
+@pytest.fixture(scope="session")
+def real_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real CPU wheel of torch for the running Python, alone in its folder.
+
+    It comes from where pip finds wheels offline, else from PyTorch's index. Where neither has it the tests are
+    skipped, but fail in CI.
+    """
+    folder = tmp_path_factory.mktemp("real-wheel")
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
+    for place in (["--no-index"], ["--index-url=https://download.pytorch.org/whl/cpu", "--retries=1"]):
+        subprocess.run([*pip, *place, f"torch=={REAL_TORCH}+cpu"], capture_output=True)
+        for wheel in folder.glob("torch-*.whl"):
+            return wheel
+    reason = f"no real wheel of torch {REAL_TORCH}+cpu for this Python in reach"
+    return pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def real_answers(real_wheel: Path) -> dict[str, object]:
+    """Answers of a project on the real wheel, whose folder is a flat mirror."""
+    return {
+        "python_version": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "torch_version": REAL_TORCH,
+        "platforms": ["linux-x86_64", "macos-arm64"],
+        "mirror": "custom",
+        "mirror_url": str(real_wheel.parent),
+    }

@@ -1,0 +1,49 @@
+"""What several test modules call: commands with their output captured, and the places they run in."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from uv import find_uv_bin
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run(
+    *command: str | Path, cwd: Path, check: bool = True, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command; with `check` a failure fails the test and shows what was printed."""
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "UV_PYTHON"}
+    }
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=cwd,
+        env=inherited | {"UV_PYTHON_DOWNLOADS": "never"} | environment,
+        text=True,
+        capture_output=True,
+    )
+    if check and done.returncode:
+        pytest.fail(f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+def uv(
+    *arguments: str | Path, cwd: Path, check: bool = True, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the uv of the development environment."""
+    return run(find_uv_bin(), *arguments, cwd=cwd, check=check, **environment)
+
+
+def copier(*arguments: str | Path, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run Copier's command line, never with --trust."""
+    return run(sys.executable, "-m", "copier", *arguments, cwd=cwd, check=check)
+
+
+def commit(project: Path) -> None:
+    """Make a repository of a project and commit all of it."""
+    run("git", "init", "--quiet", "--initial-branch=main", cwd=project)
+    run("git", "add", ".", cwd=project)
+    run("git", "commit", "--quiet", "--message=Start", cwd=project)

@@ -1,0 +1,118 @@
+"""The main job on a real wheel of torch: copy, lock, sync, run, build, and install from git."""
+
+import json
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import REAL_TORCH
+from support import commit, copier, run, uv
+
+pytestmark = pytest.mark.xdist_group("real wheel")
+
+
+@pytest.fixture(scope="module")
+def project(
+    template: Path, real_answers: dict[str, object], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A project copied by the command line, without --trust, then synchronised and committed."""
+    folder = tmp_path_factory.mktemp("real") / "myproj"
+    answers = {
+        name: value if isinstance(value, str) else json.dumps(value) for name, value in real_answers.items()
+    }
+    data = [f"--data={name}={value}" for name, value in answers.items()]
+    copier("copy", "--defaults", *data, template, folder, cwd=folder.parent)
+    uv("lock", cwd=folder)
+    uv("sync", "--locked", cwd=folder)
+    commit(folder)
+    return folder
+
+
+def assert_report(output: str) -> None:
+    """The report is of the real wheel and in the promised order."""
+    lines = [line.split(":", 1) for line in output.splitlines()]
+    assert [line[0] for line in lines[:5]] == [
+        "matplotlib",
+        "numpy",
+        "torch",
+        "torch cuda available",
+        "python",
+    ]
+    assert lines[2][1] == f"{REAL_TORCH}+cpu"
+    assert lines[3][1] == "False"
+    values = dict(line for line in lines if len(line) == 2)
+    assert values["accelerator pinned"] == values["accelerator found"] == "cpu"
+    assert float(values["sin difference"]) < 1e-12
+    assert "tensor([" in output
+    assert output.rstrip().endswith("dtype=torch.float64)")
+
+
+def test_lock_takes_the_chosen_build_on_linux_and_the_default_one_on_macos(project: Path) -> None:
+    lock = tomllib.loads((project / "uv.lock").read_text())
+    torches = {package["version"]: package for package in lock["package"] if package["name"] == "torch"}
+    assert set(torches) == {f"{REAL_TORCH}+cpu", REAL_TORCH}
+    assert all("linux" in marker for marker in torches[f"{REAL_TORCH}+cpu"]["resolution-markers"])
+    assert all("darwin" in marker for marker in torches[REAL_TORCH]["resolution-markers"])
+    assert not [
+        package["name"] for package in lock["package"] if package["name"].startswith(("nvidia", "triton"))
+    ]
+
+
+def test_test_uv_runs(project: Path) -> None:
+    done = uv("run", "--locked", "test-uv", cwd=project)
+    assert_report(done.stdout)
+    assert done.stderr == ""
+
+
+def test_json_is_the_same_report(project: Path) -> None:
+    lines = uv("run", "--locked", "test-uv", cwd=project).stdout.splitlines()
+    report = json.loads(uv("run", "--locked", "test-uv", "--json", cwd=project).stdout)
+    names = [line.partition(":")[0] for line in lines[: len(report) - 1]]
+    assert names == [name for name in report if name != "sin"]
+    assert report["torch cuda available"] is False
+    assert len(report["sin"]) == 100
+
+
+def test_another_build_than_the_pinned_one_fails(project: Path, tmp_path: Path) -> None:
+    source = (project / "src/myproj/test_uv.py").read_text()
+    module = tmp_path / "pinned_elsewhere.py"
+    module.write_text(source.replace('ACCELERATOR = "cpu"', 'ACCELERATOR = "cu130"'))
+    done = uv("run", "--locked", "python", module, cwd=project, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"test-uv: torch {REAL_TORCH} for cpu is installed, but torch {REAL_TORCH} for cu130 is pinned: run `uv sync`"
+    ]
+
+
+def test_missing_torch_is_said_in_one_line(project: Path, tmp_path: Path) -> None:
+    uv("venv", tmp_path / "empty", cwd=tmp_path)
+    python = tmp_path / "empty/bin/python"
+    done = run(python, project / "src/myproj/test_uv.py", cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "is missing (No module named" in done.stderr
+
+
+def test_own_tests_pass(project: Path) -> None:
+    uv("run", "--locked", "pytest", "-W", "error", cwd=project)
+
+
+def test_build_makes_a_wheel_with_the_pin(project: Path, tmp_path: Path) -> None:
+    uv("build", "--out-dir", tmp_path, cwd=project)
+    with zipfile.ZipFile(tmp_path / "myproj-0.1.0-py3-none-any.whl") as wheel:
+        metadata = wheel.read("myproj-0.1.0.dist-info/METADATA").decode()
+    assert f"Requires-Dist: torch=={REAL_TORCH}" in metadata.splitlines()
+
+
+def test_install_from_git_gives_the_same_build(project: Path, tmp_path: Path) -> None:
+    uv("venv", "--python", (project / ".python-version").read_text().strip(), tmp_path / "venv", cwd=tmp_path)
+    uv("pip", "install", "--python", tmp_path / "venv", f"git+file://{project}", cwd=tmp_path)
+    done = run(tmp_path / "venv/bin/test-uv", cwd=tmp_path)
+    assert_report(done.stdout)
+
+
+def test_uvx_from_git_runs(project: Path, tmp_path: Path) -> None:
+    python = (project / ".python-version").read_text().strip()
+    done = uv("tool", "run", "--python", python, "--from", f"git+file://{project}", "test-uv", cwd=tmp_path)
+    assert_report(done.stdout)

@@ -1,0 +1,231 @@
+"""Rendered files, parsed: each holds what the answers say, and they agree with each other."""
+
+import ast
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+Render = Callable[..., Path]
+
+COMBINATIONS = {
+    "defaults": {},
+    "old": {
+        "python_version": "3.11",
+        "torch_version": "2.1.0",
+        "platforms": ["linux-x86_64", "macos-x86_64"],
+    },
+    "cuda": {"accelerator": "cu130", "companions": ["torchvision", "torchaudio"], "license": "Apache-2.0"},
+    "cuda with numpy 1 on Windows": {
+        "accelerator": "cu121",
+        "torch_version": "2.3.1",
+        "companions": ["torchaudio"],
+    },
+    "rocm": {"accelerator": "rocm7.2", "license": "BSD-3-Clause", "author_name": "Ada Lovelace"},
+    "xpu": {"accelerator": "xpu", "python_version": "3.13", "license": "none"},
+    "newest python": {"python_version": "3.15", "companions": ["torchvision"]},
+    "flat mirror": {
+        "mirror": "custom",
+        "mirror_url": "https://example.com/{accelerator}/",
+        "mirror_format": "flat",
+    },
+    "people": {
+        "author_name": "Zoë “Z” O'Neil",
+        "author_email": "zoe@example.com",
+        "description": 'a "b" \\ c',
+    },
+}
+
+
+@pytest.fixture(params=COMBINATIONS.values(), ids=COMBINATIONS)
+def rendered(request: pytest.FixtureRequest, render: Render) -> tuple[dict[str, object], Path]:
+    return request.param, render(**request.param)
+
+
+def pyproject(project: Path) -> dict:
+    return tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def saved(project: Path) -> dict:
+    return yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
+
+
+def test_files(rendered: tuple[dict, Path]) -> None:
+    answers, project = rendered
+    expected = {
+        ".copier-answers.yml",
+        ".gitignore",
+        ".python-version",
+        "README.md",
+        "pyproject.toml",
+        "src/project/__init__.py",
+        "src/project/example.py",
+        "src/project/test_uv.py",
+        "tests/test_example.py",
+        "tests/test_test_uv.py",
+    }
+    if answers.get("license") != "none":
+        expected.add("LICENSE")
+    assert {str(path.relative_to(project)) for path in project.rglob("*") if path.is_file()} == expected
+
+
+def test_no_scars_of_templating(rendered: tuple[dict, Path]) -> None:
+    _, project = rendered
+    for path in project.rglob("*"):
+        if path.is_file() and path.name != "LICENSE":
+            text = path.read_text(encoding="utf-8")
+            assert "{%" not in text, path
+            assert "{{" not in text, path
+            assert "\n\n\n\n" not in text, path
+            assert text.endswith("\n"), path
+            assert not text.endswith("\n\n"), path
+            assert not text.startswith("\n"), path
+            assert all(line == line.rstrip() for line in text.splitlines()), path
+
+
+def test_python_files_compile(rendered: tuple[dict, Path]) -> None:
+    _, project = rendered
+    for path in project.rglob("*.py"):
+        ast.parse(path.read_text(encoding="utf-8"), path.name, feature_version=(3, 10))
+
+
+def test_answers_are_in_pyproject(rendered: tuple[dict, Path]) -> None:
+    _, project = rendered
+    table = pyproject(project)["project"]
+    kept = saved(project)
+    assert table["name"] == "project"
+    assert table["description"] == kept["description"]
+    assert table.get("license") == (None if kept["license"] == "none" else kept["license"])
+    (author,) = table.get("authors", [{}])
+    assert author.get("name", "") == kept["author_name"]
+    assert author.get("email", "") == kept["author_email"]
+    assert table["scripts"] == {"test-uv": "project.test_uv:main"}
+    assert "dev" in pyproject(project)["dependency-groups"]
+
+
+def test_torch_is_pinned_first_and_the_users_lines_are_last(rendered: tuple[dict, Path]) -> None:
+    _, project = rendered
+    requirements = [Requirement(line) for line in pyproject(project)["project"]["dependencies"]]
+    names = [requirement.name for requirement in requirements]
+    assert str(requirements[0]) == f"torch=={saved(project)['torch_version']}"
+    assert names[-1] == "matplotlib"
+    assert names[1 : 1 + len(saved(project)["companions"])] == saved(project)["companions"]
+    assert names != sorted(names), "uv add would sort its lines into the template's"
+
+
+def test_one_explicit_index_and_constant_sources(rendered: tuple[dict, Path]) -> None:
+    _, project = rendered
+    tool = pyproject(project)["tool"]["uv"]
+    (index,) = tool["index"]
+    kept = saved(project)
+    url = kept.get("mirror_url", "https://download.pytorch.org/whl/{accelerator}")
+    assert index["name"] == "pytorch"
+    assert index["url"] == url.replace("{accelerator}", kept["accelerator"])
+    assert index["explicit"] is True
+    assert index.get("format", "simple") == kept.get("mirror_format", "simple")
+    source = {"index": "pytorch", "marker": "sys_platform != 'darwin'"}
+    packages = ["torch", "torchvision", "torchaudio"]
+    tritons = ["pytorch-triton-rocm", "pytorch-triton-xpu", "triton-rocm", "triton-xpu"]
+    assert tool["sources"] == dict.fromkeys([*packages, *tritons], source)
+
+
+def test_tables_come_in_the_order_that_keeps_updates_apart(rendered: tuple[dict, Path]) -> None:
+    _, project = rendered
+    lines = (project / "pyproject.toml").read_text(encoding="utf-8").splitlines()
+    tables = [line for line in lines if line.startswith("[")]
+    assert tables == [
+        "[project]",
+        "[project.scripts]",
+        "[dependency-groups]",
+        "[build-system]",
+        "[tool.uv]",
+        "[[tool.uv.index]]",
+        "[tool.uv.sources]",
+        "[tool.pytest.ini_options]",
+    ]
+
+
+def test_python_version_is_within_requires_python(rendered: tuple[dict, Path]) -> None:
+    _, project = rendered
+    python = (project / ".python-version").read_text().strip()
+    bounds = SpecifierSet(pyproject(project)["project"]["requires-python"])
+    assert python == saved(project)["python_version"]
+    assert sorted(bound.operator for bound in bounds) == ["<", ">="]
+    assert f"{python}.0" in bounds
+
+
+def test_module_knows_the_pin(rendered: tuple[dict, Path]) -> None:
+    _, project = rendered
+    module = ast.parse((project / "src/project/test_uv.py").read_text(encoding="utf-8"))
+    constants = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in module.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+    kept = saved(project)
+    assert constants == {"TORCH_VERSION": kept["torch_version"], "ACCELERATOR": kept["accelerator"]}
+
+
+def test_license_names_its_holder(render: Render) -> None:
+    assert "Ada" in (render("one", author_name="Ada") / "LICENSE").read_text()
+    assert "two contributors" in (render("two", license="BSD-3-Clause") / "LICENSE").read_text()
+    assert "Version 2.0, January 2004" in (render("three", license="Apache-2.0") / "LICENSE").read_text()
+
+
+@pytest.mark.parametrize(
+    ("answers", "requires", "environments", "requirements"),
+    [
+        ({}, ">=3.12,<3.15", ["linux x86_64", "linux aarch64", "win32 AMD64", "darwin arm64"], ["torch==2.14.1", "numpy", "matplotlib"]),
+        ({"platforms": ["linux-x86_64"]}, ">=3.12,<3.16", ["linux x86_64"], ["torch==2.14.1", "numpy", "matplotlib"]),
+        ({"platforms": ["linux-x86_64"], "companions": ["torchaudio"]}, ">=3.12,<3.15", ["linux x86_64"], ["torch==2.14.1", "torchaudio==2.11.0", "numpy", "matplotlib"]),
+        ({"python_version": "3.11", "torch_version": "2.1.0"}, ">=3.11,<3.12", ["linux x86_64", "linux aarch64", "win32 AMD64", "darwin arm64"], ["torch==2.1.0", "numpy<2", "matplotlib"]),
+        ({"torch_version": "2.4.0"}, ">=3.12,<3.13", ["linux x86_64", "linux aarch64", "win32 AMD64", "darwin arm64"], ["torch==2.4.0", "numpy", 'numpy<2; sys_platform == "win32"', "matplotlib"]),
+        ({"python_version": "3.13", "torch_version": "2.5.1"}, ">=3.13,<3.14", ["linux x86_64"], ["torch==2.5.1", "numpy", "matplotlib"]),
+        ({"accelerator": "cu130"}, ">=3.12,<3.15", ["linux x86_64", "win32 AMD64", "darwin arm64"], ["torch==2.14.1", "numpy", "matplotlib"]),
+        ({"accelerator": "cu132"}, ">=3.12,<3.15", ["linux x86_64", "linux aarch64", "win32 AMD64", "darwin arm64"], ["torch==2.14.1", "numpy", "matplotlib"]),
+        ({"accelerator": "cu129"}, ">=3.12,<3.15", ["linux x86_64", "darwin arm64"], ["torch==2.13.0", "numpy", "matplotlib"]),
+        ({"accelerator": "rocm6.2.4"}, ">=3.12,<3.14", ["linux x86_64", "darwin arm64"], ["torch==2.7.1", 'pytorch-triton-rocm; sys_platform != "darwin"', "numpy", "matplotlib"]),
+        ({"accelerator": "rocm7.2"}, ">=3.12,<3.15", ["linux x86_64", "darwin arm64"], ["torch==2.14.1", 'triton-rocm; sys_platform != "darwin"', "numpy", "matplotlib"]),
+        ({"accelerator": "xpu", "torch_version": "2.12.1"}, ">=3.12,<3.15", ["linux x86_64", "win32 AMD64", "darwin arm64"], ["torch==2.12.1", 'triton-xpu; sys_platform != "darwin"', "numpy", "matplotlib"]),
+        ({"torch_version": "2.2.2", "platforms": ["macos-x86_64"]}, ">=3.12,<3.13", ["darwin x86_64"], ["torch==2.2.2", "numpy<2", "matplotlib"]),
+    ],
+    ids=lambda value: ",".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else "",
+)  # fmt: skip
+def test_what_a_build_needs(
+    render: Render, answers: dict, requires: str, environments: list[str], requirements: list[str]
+) -> None:
+    table = pyproject(render(**answers))
+    assert table["project"]["requires-python"] == requires
+    markers = [marker.replace("'", "").split() for marker in table["tool"]["uv"]["environments"]]
+    assert [f"{words[2]} {words[-1]}" for words in markers] == environments
+    assert [str(Requirement(line)) for line in table["project"]["dependencies"]] == requirements
+
+
+# Any text without control characters, which questions refuse: core metadata holds these on one line.
+text = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=40)
+
+
+@given(description=text, author_name=text)
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_free_text_arrives_exactly(
+    template: Path, tmp_path_factory, description: str, author_name: str
+) -> None:
+    from copier import run_copy
+
+    project = tmp_path_factory.mktemp("text")
+    data = {"description": description, "author_name": author_name, "project_name": "project"}
+    run_copy(str(template), project, data=data, defaults=True, quiet=True, overwrite=True)
+    table = pyproject(project)["project"]
+    assert table["description"] == description
+    assert [author["name"] for author in table.get("authors", [])] == ([author_name] if author_name else [])
+    assert {name: saved(project)[name] for name in data} == data

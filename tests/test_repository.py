@@ -1,0 +1,53 @@
+"""What holds across the files of this repository."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from support import ROOT, run
+
+FILES = subprocess.check_output(
+    ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, text=True
+)
+
+
+def sources() -> list[Path]:
+    return [ROOT / name for name in FILES.splitlines() if (ROOT / name).is_file()]
+
+
+def test_ci_runs_the_commands_of_the_readme() -> None:
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    first, second = blocks[0].strip(), blocks[1].strip()
+    script = (ROOT / ".ci/run").read_text().splitlines()
+    assert first in script
+    assert second in script
+
+
+def test_nothing_needs_trust() -> None:
+    settings = {
+        name
+        for document in yaml.compose_all((ROOT / "copier.yml").read_text())
+        if isinstance(document, yaml.MappingNode)
+        for name in (key.value for key, _ in document.value)
+        if name.startswith("_")
+    }
+    assert settings
+    assert not settings & {"_tasks", "_migrations", "_jinja_extensions", "_external_data"}
+
+
+def test_ruff_is_content() -> None:
+    ruff = Path(sys.executable).with_name("ruff")
+    run(ruff, "check", ".", cwd=ROOT)
+    run(ruff, "format", "--check", ".", cwd=ROOT)
+
+
+@pytest.mark.parametrize(
+    "needle", [r"py" r"pi\.org", r"python" r"hosted\.org", r"registry\.npm" r"js\.", r"debian" r"\.org"]
+)
+def test_no_registry_is_named(needle: str) -> None:
+    assert [
+        str(path) for path in sources() if re.search(needle, path.read_bytes().decode(errors="replace"))
+    ] == []
