@@ -9,11 +9,7 @@ from pathlib import Path
 
 import pytest
 from copier import run_copy
-
-try:
-    from replica import Replica
-except ImportError:
-    Replica = None
+from replica import Replica
 from support import ROOT
 
 REAL_TORCH = "2.13.0"

@@ -188,6 +188,7 @@ def test_license_names_its_holder(render: Render) -> None:
         ({"torch_version": "2.4.0"}, ">=3.12,<3.13", ["linux x86_64", "linux aarch64", "win32 AMD64", "darwin arm64"], ["torch==2.4.0", "numpy", 'numpy<2; sys_platform == "win32"', "matplotlib"]),
         ({"python_version": "3.13", "torch_version": "2.5.1"}, ">=3.13,<3.14", ["linux x86_64"], ["torch==2.5.1", "numpy", "matplotlib"]),
         ({"accelerator": "cu130"}, ">=3.12,<3.15", ["linux x86_64", "win32 AMD64", "darwin arm64"], ["torch==2.14.1", "numpy", "matplotlib"]),
+        ({"accelerator": "cu130", "platforms": ["linux-aarch64"]}, ">=3.12,<3.16", ["linux aarch64"], ["torch==2.14.1", "numpy", "matplotlib"]),
         ({"accelerator": "cu132"}, ">=3.12,<3.15", ["linux x86_64", "linux aarch64", "win32 AMD64", "darwin arm64"], ["torch==2.14.1", "numpy", "matplotlib"]),
         ({"accelerator": "cu129"}, ">=3.12,<3.15", ["linux x86_64", "darwin arm64"], ["torch==2.13.0", "numpy", "matplotlib"]),
         ({"accelerator": "rocm6.2.4"}, ">=3.12,<3.14", ["linux x86_64", "darwin arm64"], ["torch==2.7.1", 'pytorch-triton-rocm; sys_platform != "darwin"', "numpy", "matplotlib"]),
