@@ -11,22 +11,29 @@ from uv import find_uv_bin
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def _environment() -> dict[str, str]:
+    """The environment for commands: not the one of the tests, and every Python of pyenv in reach.
+
+    pyenv's shims answer for one version only, which depends on the folder and on who called; uv takes a shim
+    that does not answer for a broken Python.
+    """
+    left_out = {"VIRTUAL_ENV", "UV_PYTHON", "PYENV_VERSION"}
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    pythons = [str(path) for path in sorted(pyenv.glob("versions/3.1?.*/bin"))]
+    paths = [path for path in environment["PATH"].split(os.pathsep) if Path(path) != pyenv / "shims"]
+    environment["PATH"] = os.pathsep.join([*pythons, *paths])
+    return environment | {"UV_PYTHON_DOWNLOADS": "never"}
+
+
 def run(
     *command: str | Path, cwd: Path, check: bool = True, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a command; with `check` a failure fails the test and shows what was printed."""
-    inherited = {
-        name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "UV_PYTHON"}
-    }
-    done = subprocess.run(
-        [str(word) for word in command],
-        cwd=cwd,
-        env=inherited | {"UV_PYTHON_DOWNLOADS": "never"} | environment,
-        text=True,
-        capture_output=True,
-    )
+    words = [str(word) for word in command]
+    done = subprocess.run(words, cwd=cwd, env=_environment() | environment, text=True, capture_output=True)
     if check and done.returncode:
-        pytest.fail(f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
+        pytest.fail(f"{' '.join(words)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done
 
 
