@@ -44,7 +44,7 @@ def render(template: Path, tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def copier_template_paths() -> list[str]:
     """What pytest-copier takes for the template."""
-    return ["copier.yml", "rules.jinja", "reasons.jinja", "data", "template"]
+    return ["copier.yml", "data", "rules", "template"]
 
 
 @pytest.fixture(scope="session")
