@@ -80,3 +80,13 @@ def real_answers(real_wheel: Path) -> dict[str, object]:
         "mirror": "custom",
         "mirror_url": str(real_wheel.parent),
     }
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the sums of what tests counted with record_property."""
+    counted: dict[str, int] = {}
+    for report in terminalreporter.getreports("passed"):
+        for name, count in report.user_properties if report.when == "call" else ():
+            counted[name] = counted.get(name, 0) + count
+    for name, count in counted.items():
+        terminalreporter.write_line(f"{name}: {count}")
