@@ -1,0 +1,130 @@
+"""Menus as a person sees them: what is offered, what is disabled, why, and what is marked as unverified.
+
+They are rendered from the template's own files with the facts and answers that Copier would give them.
+"""
+
+import itertools
+import re
+
+import pytest
+import yaml
+from jinja2 import FileSystemLoader, StrictUndefined
+from jinja2.sandbox import SandboxedEnvironment
+from support import ROOT
+from test_data import ACCELERATORS, RELEASES, load
+
+PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14", "3.15"]
+FACTS = {name: load(file) for name, file in {"torch_releases": "torch", "accelerators": "accelerators", "platforms_known": "platforms", "mirrors": "mirrors"}.items()}  # fmt: skip
+JINJA = SandboxedEnvironment(
+    loader=FileSystemLoader(ROOT),
+    extensions=["jinja2_ansible_filters.AnsibleCoreFiltersExtension"],
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def menu(question: str, **answers: str) -> dict[str, tuple[str, str]]:
+    """Value -> label and reason (empty: can be chosen) of each choice, in order."""
+    text = JINJA.get_template(f"rules/menus/{question}.yml").render(FACTS, pythons=PYTHONS, **answers)
+    choices = yaml.safe_load(text).items()
+    return {choice["value"]: (label, choice["validator"]) for label, choice in choices}
+
+
+def has_wheels(version: str, accelerator: str, python: str) -> bool:
+    row = RELEASES[version]
+    platforms = [cell.rstrip("?") for cell in row.get(accelerator, [])]
+    return any(python in [*row["python"], *row.get(f"python@{platform}", [])] for platform in platforms)
+
+
+def ways_out(reason: str) -> list[dict[str, str]]:
+    """The answers that a reason proposes, each to be given in place of the same answer."""
+    found = [dict([way.split("=")]) for way in re.findall(r"\w+=[\w.-]+", reason.rpartition("use ")[2])]
+    assert found, reason
+    return found
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_accelerators(python: str) -> None:
+    choices = menu("accelerator", python_version=python)
+    assert list(choices) == list(ACCELERATORS)
+    for accelerator, (label, reason) in choices.items():
+        possible = any(has_wheels(version, accelerator, python) for version in RELEASES)
+        assert (reason == "") == possible, accelerator
+        assert label.startswith(
+            f"{accelerator:<9} {ACCELERATORS[accelerator][1]}, {ACCELERATORS[accelerator][2]}"
+        )
+        if not possible:
+            for way in ways_out(reason):
+                answers = {"accelerator": accelerator, "python_version": python} | way
+                assert any(
+                    has_wheels(v, answers["accelerator"], answers["python_version"]) for v in RELEASES
+                ), reason
+
+
+def test_labels_help_to_choose() -> None:
+    choices = menu("accelerator", python_version="3.12")
+    assert (
+        choices["cu126"][0]
+        == "cu126     CUDA 12.6, Maxwell to Hopper, driver 525.60.13 (Windows 528.33) or newer"
+    )
+    assert (
+        choices["cu130"][0]
+        == "cu130     CUDA 13.0, Turing to Blackwell, driver 580.65.06 (Windows 580) or newer"
+    )
+    assert choices["cpu"][0] == "cpu       CPU, any machine; Apple GPUs through MPS on macOS"
+    assert menu("accelerator", python_version="3.15")["rocm7.1"][0].endswith(", unverified")
+
+
+@pytest.mark.parametrize(("python", "accelerator"), list(itertools.product(PYTHONS, ACCELERATORS)))
+def test_releases(python: str, accelerator: str) -> None:
+    if not any(has_wheels(version, accelerator, python) for version in RELEASES):
+        return  # Copier stops at the accelerator
+    choices = menu("torch_version", python_version=python, accelerator=accelerator)
+    assert list(choices) == list(RELEASES)
+    for version, (_, reason) in choices.items():
+        assert (reason == "") == has_wheels(version, accelerator, python), version
+        for way in ways_out(reason) if reason else []:
+            answers = {"torch_version": version, "accelerator": accelerator, "python_version": python} | way
+            assert has_wheels(answers["torch_version"], answers["accelerator"], answers["python_version"]), (
+                reason
+            )
+
+
+def test_unverified_releases_are_marked() -> None:
+    choices = menu("torch_version", python_version="3.12", accelerator="cpu")
+    marked = {version for version, (label, _) in choices.items() if "unverified" in label}
+    assert marked == {"2.15.0"}
+    choices = menu("torch_version", python_version="3.12", accelerator="rocm7.1")
+    assert {v for v, (label, _) in choices.items() if "unverified" in label} == {"2.13.0", "2.12.1", "2.12.0"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "name", "says"),
+    [
+        (("2.13.0", "cu132", "3.12"), "torchaudio", "torchaudio 2.11.0 has no wheels for cu132: leave it out of companions or use accelerator=cu130"),
+        (("2.13.0", "cu129", "3.12"), "torchaudio", "torchaudio 2.11.0 has no wheels for cu129: leave it out of companions or use accelerator=cu130"),
+        (("2.14.1", "cpu", "3.15"), "torchaudio", "torchaudio 2.11.0 has no wheels for Python 3.15: leave it out of companions or use python_version=3.14"),
+        (("2.13.0", "cpu", "3.15"), "torchvision", "torchvision 0.28.0 has no wheels for Python 3.15: leave it out of companions or use python_version=3.14"),
+        (("2.5.1", "cpu", "3.13"), "torchvision", "torchvision 0.20.1 has no wheels for Python 3.13: leave it out of companions or use python_version=3.12"),
+        (("2.4.1", "rocm6.1", "3.12"), "torchvision", "torchvision 0.19.1 has no wheels for rocm6.1 on Python 3.12: leave it out of companions or use python_version=3.11"),
+        (("2.14.1", "cu126", "3.12"), "torchaudio", ""),
+    ],
+)  # fmt: skip
+def test_companions(answers: tuple[str, str, str], name: str, says: str) -> None:
+    torch, accelerator, python = answers
+    choices = menu("companions", torch_version=torch, accelerator=accelerator, python_version=python)
+    assert choices[name][1] == says
+
+
+def test_platforms() -> None:
+    answers = {"torch_version": "2.14.1", "python_version": "3.12"}
+    labels = {name: label for name, (label, _) in menu("platforms", accelerator="cu126", **answers).items()}
+    assert labels["linux-x86_64"].strip() == "linux-x86_64"
+    assert "unverified" in labels["linux-aarch64"]
+    assert "PyPI's wheels, without cu126" in labels["macos-arm64"]
+    choices = menu("platforms", accelerator="rocm7.2", **answers)
+    assert "drops out: torch 2.14.1 has no rocm7.2 wheels there" in choices["windows-x86_64"][0]
+    assert choices["macos-x86_64"][1].endswith("use torch_version=2.2.2")
+    old = menu("platforms", torch_version="2.2.2", accelerator="cpu", python_version="3.12")
+    assert [reason for _, reason in old.values()] == [""] * 5
