@@ -122,9 +122,10 @@ def test_platforms() -> None:
     labels = {name: label for name, (label, _) in menu("platforms", accelerator="cu126", **answers).items()}
     assert labels["linux-x86_64"].strip() == "linux-x86_64"
     assert "unverified" in labels["linux-aarch64"]
-    assert "PyPI's wheels, without cu126" in labels["macos-arm64"]
+    assert labels["macos-arm64"].endswith("PyPI's wheels, without cu126, macOS 14 or newer")
     choices = menu("platforms", accelerator="rocm7.2", **answers)
     assert "drops out: torch 2.14.1 has no rocm7.2 wheels there" in choices["windows-x86_64"][0]
+    assert choices["macos-x86_64"][0].strip() == "macos-x86_64"
     assert choices["macos-x86_64"][1].endswith("use torch_version=2.2.2")
     old = menu("platforms", torch_version="2.2.2", accelerator="cpu", python_version="3.12")
     assert [reason for _, reason in old.values()] == [""] * 5

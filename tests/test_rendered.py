@@ -208,6 +208,13 @@ def test_what_a_build_needs(
     assert [str(Requirement(line)) for line in table["project"]["dependencies"]] == requirements
 
 
+@pytest.mark.parametrize(("torch", "said"), [("2.11.0", False), ("2.12.0", True)])
+def test_oldest_macos_stands_beside_its_platform(render: Render, torch: str, said: bool) -> None:
+    text = (render(torch_version=torch) / "pyproject.toml").read_text()
+    (line,) = (line for line in text.splitlines() if "platform_machine == 'arm64'" in line)
+    assert line.endswith("# macOS 14 or newer") == said
+
+
 # Any text without control characters, which questions refuse: core metadata holds these on one line.
 text = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=40)
 

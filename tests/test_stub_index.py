@@ -68,6 +68,15 @@ def test_seed_case_with_stubs_of_torch_and_the_real_numpy(render: Render, replic
     assert not list(bounds.filter(["3.10.0", "3.12.0", "3.13.0", "3.15.0"]))
 
 
+@pytest.mark.parametrize(("torch", "locked"), [("2.12.1", "81.0.0"), ("2.13.0", "82.0.0")])
+def test_setuptools_follows_what_torch_declares(
+    render: Render, replica: Replica, torch: str, locked: str
+) -> None:
+    project = render(torch_version=torch, mirror="custom", mirror_url=replica.url)
+    uv("lock", "--default-index", replica.pypi_url, cwd=project)
+    assert set(packages(project, "setuptools")) == {locked}
+
+
 def test_stub_build_is_installed_and_said_not_to_compute(render: Render, replica: Replica) -> None:
     """test-uv on a torch that cannot compute ends with one line, not with success."""
     project = render(python_version="3.11", mirror="custom", mirror_url=replica.url, accelerator="cu130")
