@@ -1,8 +1,10 @@
 """The main job on a real wheel of torch: copy, lock, sync, run, build, and install from git."""
 
 import json
+import sys
 import tomllib
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -116,3 +118,20 @@ def test_uvx_from_git_runs(project: Path, tmp_path: Path) -> None:
     python = (project / ".python-version").read_text().strip()
     done = uv("tool", "run", "--python", python, "--from", f"git+file://{project}", "test-uv", cwd=tmp_path)
     assert_report(done.stdout)
+
+
+def test_folder_of_wheels_is_enough_without_internet(
+    real_answers: dict[str, object], render: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The commands of README's section on machines without internet, with an empty cache."""
+    wheels = tmp_path / "wheels"
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--dest", wheels]
+    torch = Path(str(real_answers["mirror_url"]))
+    run(
+        *pip, "--find-links", torch, f"torch=={REAL_TORCH}+cpu", "numpy", "matplotlib", "pytest", cwd=tmp_path
+    )
+    answers = real_answers | {"mirror_url": str(wheels), "platforms": ["linux-x86_64"]}
+    project = render(**answers)
+    offline = {"UV_OFFLINE": "1", "UV_FIND_LINKS": str(wheels), "UV_CACHE_DIR": str(tmp_path / "cache")}
+    uv("sync", cwd=project, **offline)
+    assert_report(uv("run", "--locked", "test-uv", cwd=project, **offline).stdout)
