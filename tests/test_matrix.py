@@ -38,13 +38,6 @@ MACHINES = {
 }
 ON_THE_INDEX = list(MACHINES)[:3]
 FROM_PYTORCH = {"torch", "torchvision", "torchaudio", "pytorch-triton-rocm", "pytorch-triton-xpu", "triton-rocm", "triton-xpu"}  # fmt: skip
-# Not on the index although torch is: the record says so in a note, which the replica does not follow.
-NOTED_MISSING = {
-    (name, version, accelerator, "3.12")
-    for name, versions in {"torchvision": ("0.19.0", "0.19.1"), "torchaudio": ("2.4.0", "2.4.1")}.items()
-    for version in versions
-    for accelerator in ("rocm6.0", "rocm6.1")
-}
 
 
 class Wheel(NamedTuple):
@@ -108,10 +101,7 @@ def companions_for(replica: Replica, accelerator: str, python: str, torch: str, 
     for name in ("torchvision", "torchaudio"):
         version = RELEASES[torch][name]
         wheel = Wheel(name, version, python, platform)
-        if (
-            wheel in published(replica, accelerator)
-            and (name, version, accelerator, python) not in NOTED_MISSING
-        ):
+        if wheel in published(replica, accelerator):
             found.append(name)
     return found
 
@@ -189,7 +179,6 @@ def check(
         if Version(other) >= Version(python)
         and all(
             Wheel(name, version, other, platform) in files
-            and (name, version, accelerator, other) not in NOTED_MISSING
             for name, version in versions.items()
             for platform in environments
         )
