@@ -3,11 +3,13 @@
     uv run benchmarks/render.py [--pairs N]
 
 Each pair runs both templates once, as whole processes, in alternating order; the figure is the median of the pairs'
-ratios. It is taken twice: with both templates as git repositories, which is how people use them, and as plain folders,
-which leaves Copier's clone out and shows the questionnaire alone.
+ratios. It is taken with both templates as plain folders, which shows the questionnaire alone, and as git repositories,
+which is how people use them. A third figure is the floor: a template with the same questions and files in which
+nothing is computed, every default and every file being fixed text.
 """
 
 import argparse
+import os
 import shutil
 import statistics
 import subprocess
@@ -15,6 +17,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,6 +42,29 @@ def empty_template(folder: Path) -> Path:
     return folder
 
 
+def fixed_template(folder: Path, ours: Path) -> Path:
+    """Make a template with our questions and files and nothing to compute: the defaults as fixed text."""
+    copy(ours, folder / "template")
+    answers = yaml.safe_load((folder / "template/.copier-answers.yml").read_text())
+    (folder / "template/.copier-answers.yml").unlink()
+    questions: dict[str, object] = {"_subdirectory": "template"}
+    for name, answer in answers.items():
+        if not name.startswith("_"):
+            choices = answer if isinstance(answer, list) else [answer]
+            questions[name] = {
+                "type": "str",
+                "help": name,
+                "default": answer,
+                "multiselect": isinstance(answer, list),
+            }
+            if answer and name not in ("project_name", "description"):
+                questions[name]["choices"] = choices
+    (folder / "copier.yml").write_text(yaml.safe_dump(questions, sort_keys=False))
+    empty_answers = "{{ _copier_answers | to_nice_yaml -}}\n"
+    (folder / "template/{{ _copier_conf.answers_file }}.jinja").write_text(empty_answers)
+    return folder
+
+
 def as_repository(template: Path) -> Path:
     """Commit all of a template and tag it."""
     identity = ["-c", "user.name=Benchmark", "-c", "user.email=benchmark@example.com"]
@@ -51,13 +78,19 @@ def as_repository(template: Path) -> Path:
     return template
 
 
+def copy(template: Path, project: Path) -> None:
+    """Render with defaults, as a process of its own that may keep compiled bytecode."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-m", "copier", "copy", "--quiet", "--defaults", str(template), str(project)]
+    subprocess.run(command, check=True, capture_output=True, env=environment)
+
+
 def seconds(template: Path, scratch: Path) -> float:
     """Time one render, in seconds of wall clock."""
     project = scratch / "project"
     shutil.rmtree(project, ignore_errors=True)
     start = time.perf_counter()
-    command = [sys.executable, "-m", "copier", "copy", "--quiet", "--defaults", str(template), str(project)]
-    subprocess.run(command, check=True, capture_output=True)
+    copy(template, project)
     return time.perf_counter() - start
 
 
@@ -84,9 +117,11 @@ def main() -> None:
     pairs = parser.parse_args().pairs
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        folders = this_template(scratch / "ours"), empty_template(scratch / "empty")
-        print("plain folders:   ", compare(*folders, pairs, scratch), flush=True)
-        print("git repositories:", compare(*map(as_repository, folders), pairs, scratch))
+        ours, empty = this_template(scratch / "ours"), empty_template(scratch / "empty")
+        fixed = fixed_template(scratch / "fixed", ours)
+        print("plain folders:   ", compare(ours, empty, pairs, scratch), flush=True)
+        print("fixed text:      ", compare(fixed, empty, pairs, scratch), flush=True)
+        print("git repositories:", compare(as_repository(ours), as_repository(empty), pairs, scratch))
 
 
 if __name__ == "__main__":
