@@ -171,6 +171,8 @@ def test_folder_of_wheels_is_a_flat_mirror_and_a_folder_of_pages_a_simple_one(
     (tmp_path / "simple/torch/index.html").touch()
     flat = answers(render("one", mirror="custom", mirror_url=f"{tmp_path}/flat/{{accelerator}}"))
     assert flat["mirror_format"] == "flat"
+    # No Python beyond those of the wheels at hand, for which uv could not lock.
+    assert 'requires-python = ">=3.12,<3.13"' in (tmp_path / "one/pyproject.toml").read_text().splitlines()
     assert flat["mirror_url"] == f"{tmp_path}/flat/{{accelerator}}"
     assert (
         answers(render("two", mirror="custom", mirror_url=f"{tmp_path}/simple"))["mirror_format"] == "simple"
