@@ -1,6 +1,7 @@
 """The main job on a real wheel of torch: copy, lock, sync, run, build, and install from git."""
 
 import json
+import os
 import sys
 import tomllib
 import zipfile
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import REAL_TORCH
 from support import commit, copier, run, uv
+from uv import find_uv_bin
 
 pytestmark = pytest.mark.xdist_group("real wheel")
 
@@ -135,3 +137,21 @@ def test_folder_of_wheels_is_enough_without_internet(
     offline = {"UV_OFFLINE": "1", "UV_FIND_LINKS": str(wheels), "UV_CACHE_DIR": str(tmp_path / "cache")}
     uv("sync", cwd=project, **offline)
     assert_report(uv("run", "--locked", "test-uv", cwd=project, **offline).stdout)
+
+
+def test_message_after_the_copy_holds_commands_that_work(
+    template: Path, real_answers: dict[str, object], tmp_path: Path
+) -> None:
+    answers = {
+        name: value if isinstance(value, str) else json.dumps(value) for name, value in real_answers.items()
+    }
+    data = [f"--data={name}={value}" for name, value in answers.items()]
+    message = copier("copy", "--defaults", *data, template, "a project", cwd=tmp_path).stderr
+    commands = [line for line in message.splitlines() if line.startswith("    ") and "create" not in line]
+    assert commands[0] == "    cd 'a project'"
+    script = "\n".join(["set -e", *commands])
+    path = os.pathsep.join([str(Path(find_uv_bin()).parent), os.environ["PATH"]])
+    output = run("bash", "-c", script, cwd=tmp_path, PATH=path).stdout
+    assert_report(output[output.index("matplotlib:") :].partition("64)")[0] + "64)")
+    assert run("git", "status", "--porcelain", cwd=tmp_path / "a project").stdout == ""
+    assert "uv.lock" in run("git", "ls-files", cwd=tmp_path / "a project").stdout.splitlines()

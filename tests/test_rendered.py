@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from support import run
 
 Render = Callable[..., Path]
 
@@ -206,6 +207,23 @@ def test_what_a_build_needs(
     markers = [marker.replace("'", "").split() for marker in table["tool"]["uv"]["environments"]]
     assert [f"{words[2]} {words[-1]}" for words in markers] == environments
     assert [str(Requirement(line)) for line in table["project"]["dependencies"]] == requirements
+
+
+def test_gitignore_keeps_the_lock_and_leaves_out_what_is_made(render: Render) -> None:
+    project = render()
+    run("git", "init", "--quiet", cwd=project)
+    made = [".venv/bin/python", "dist/project.whl", "src/project/__pycache__/x.pyc", "pyproject.toml.rej"]
+    kept = ["uv.lock", ".python-version", ".copier-answers.yml", "src/project/test_uv.py"]
+    ignored = run("git", "check-ignore", *made, *kept, cwd=project).stdout.splitlines()
+    assert ignored == made
+
+
+def test_readme_is_of_this_project(rendered: tuple[dict, Path]) -> None:
+    _, project = rendered
+    lines = (project / "README.md").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "# project"
+    assert saved(project)["description"] in lines
+    assert lines.count("```sh") == 2
 
 
 @pytest.mark.parametrize(("torch", "said"), [("2.11.0", False), ("2.12.0", True)])
