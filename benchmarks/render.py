@@ -23,13 +23,19 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def this_template(folder: Path) -> Path:
-    """Copy the files that git knows or would add."""
+def working_tree() -> list[Path]:
+    """Return the files that git knows or would add."""
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    for name in subprocess.check_output(listing, cwd=ROOT, text=True).split("\0"):
-        if name and (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
+    names = subprocess.check_output(listing, cwd=ROOT, text=True).split("\0")
+    return [ROOT / name for name in names if name and (ROOT / name).is_file()]
+
+
+def this_template(folder: Path) -> Path:
+    """Copy the working tree as it is, without its history."""
+    for file in working_tree():
+        place = folder / file.relative_to(ROOT)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, place)
     return folder
 
 

@@ -1,7 +1,6 @@
 """Fixtures: the template as a folder, rendered projects, a replica of PyTorch's index and a real wheel."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from copier import run_copy
+from render import this_template
 from replica import Replica
-from support import ROOT
 
 REAL_TORCH = "2.13.0"
 
@@ -18,13 +17,7 @@ REAL_TORCH = "2.13.0"
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The working tree as a plain folder: Copier reads it as it is, without a clone."""
-    folder = tmp_path_factory.mktemp("template")
-    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    for name in subprocess.check_output(listing, cwd=ROOT, text=True).split("\0"):
-        if name and (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    return folder
+    return this_template(tmp_path_factory.mktemp("template"))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,15 @@ def uv(
 def copier(*arguments: str | Path, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run Copier's command line, never with --trust."""
     return run(sys.executable, "-m", "copier", *arguments, cwd=cwd, check=check)
+
+
+def refusal(render: Callable[..., Path], **answers: object) -> str:
+    """Render with answers that must be refused; return the one line that says why."""
+    with pytest.raises(ValueError, match=r"^(Invalid choice for|Validation error for question) '") as caught:
+        render("refused", **answers)
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1
+    return message
 
 
 def commit(project: Path) -> None:

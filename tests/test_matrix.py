@@ -21,7 +21,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 from replica import FACTS, PLANTED, Replica
-from support import ROOT, uv
+from support import ROOT, refusal, uv
 
 Render = Callable[..., Path]
 
@@ -52,7 +52,6 @@ class Wheel(NamedTuple):
 def platform_of(tag: str) -> str | None:
     """The platform of a tag such as manylinux_2_28_x86_64; None for one that no answer names."""
     for ending, platform in {
-        "linux_x86_64": "linux-x86_64",
         "_x86_64": "macos-x86_64" if tag.startswith("macosx") else "linux-x86_64",
         "aarch64": "linux-aarch64",
         "win_amd64": "windows-x86_64",
@@ -95,21 +94,16 @@ def releases_for(replica: Replica, accelerator: str, python: str) -> set[str]:
     }
 
 
-def companions_for(replica: Replica, accelerator: str, python: str, torch: str, platform: str) -> list[str]:
-    """The companions of a release that have a wheel for a platform."""
-    found = []
-    for name in ("torchvision", "torchaudio"):
-        version = RELEASES[torch][name]
-        wheel = Wheel(name, version, python, platform)
-        if wheel in published(replica, accelerator):
-            found.append(name)
-    return found
-
-
-def refusal(render: Render, **answers: object) -> str:
-    with pytest.raises(ValueError, match=r"^(Invalid choice for|Validation error for question) '") as caught:
-        render("refused", **answers)
-    return str(caught.value)
+def companions_for(replica: Replica, accelerator: str, python: str, torch: str) -> list[str]:
+    """The companions of a release that have a wheel on PyTorch's index."""
+    versions = {name: RELEASES[torch][name] for name in ("torchvision", "torchaudio")}
+    return [
+        name
+        for name, version in versions.items()
+        if any(
+            Wheel(name, version, python, where) in published(replica, accelerator) for where in ON_THE_INDEX
+        )
+    ]
 
 
 class Package(NamedTuple):
@@ -236,14 +230,7 @@ def test_every_choice_resolves(
             "torch_version": torch,
             **mirror(replica),
         }
-        companions = [
-            name
-            for name in ("torchvision", "torchaudio")
-            if any(
-                name in companions_for(replica, accelerator, python, torch, platform)
-                for platform in ON_THE_INDEX
-            )
-        ]
+        companions = companions_for(replica, accelerator, python, torch)
         for chosen in [[], companions] if EXHAUSTIVE and companions else [companions]:
             project = render(f"{torch}-{len(chosen)}", project_name="project", companions=chosen, **answers)
             check(project, python, accelerator, torch, chosen, replica)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support import copier
+from support import copier, refusal
 
 Render = Callable[..., Path]
 
@@ -24,15 +24,6 @@ CONTRACT = {
 
 def answers(project: Path) -> dict[str, object]:
     return yaml.safe_load((project / ".copier-answers.yml").read_text())
-
-
-def refusal(render: Render, **given: object) -> str:
-    """Render with answers that must be refused; return the one line that says why."""
-    with pytest.raises(ValueError, match=r"^(Invalid choice for|Validation error for question) '") as caught:
-        render("refused", **given)
-    message = str(caught.value)
-    assert len(message.splitlines()) == 1
-    return message
 
 
 @pytest.fixture(autouse=True)

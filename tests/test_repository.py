@@ -1,21 +1,13 @@
 """What holds across the files of this repository."""
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from render import working_tree
 from support import ROOT, run
-
-FILES = subprocess.check_output(
-    ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, text=True
-)
-
-
-def sources() -> list[Path]:
-    return [ROOT / name for name in FILES.splitlines() if (ROOT / name).is_file()]
 
 
 def test_ci_runs_the_commands_of_the_readme() -> None:
@@ -49,5 +41,5 @@ def test_ruff_is_content() -> None:
 )
 def test_no_registry_is_named(needle: str) -> None:
     assert [
-        str(path) for path in sources() if re.search(needle, path.read_bytes().decode(errors="replace"))
+        str(path) for path in working_tree() if re.search(needle, path.read_bytes().decode(errors="replace"))
     ] == []
