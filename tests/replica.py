@@ -567,9 +567,9 @@ class Replica:
     a project with torch, numpy, matplotlib and pytest."""
     requests: list[Request]
     """Every request so far, in order of arrival; may be cleared."""
-    answers: dict[str, int | bytes]
-    """Answers to give instead, by decoded path: a status, or the bytes of a page. For tests of broken,
-    shortened or missing pages."""
+    answers: dict[str, int | bytes | Callable[[BaseHTTPRequestHandler], None]]
+    """Answers to give instead, by decoded path: a status, the bytes of a page or file, or a function that does the
+    answering. For tests of broken, shortened or missing pages and of connections that hang."""
 
     def __init__(self, *, extra: Mapping[str, Sequence[Path]] | None = None) -> None:
         self.requests = []
@@ -621,6 +621,8 @@ class Replica:
                 path = unquote(urlsplit(self.path).path)
                 replica.requests.append(Request(name, path))
                 planned = replica.answers.get(path)
+                if callable(planned):
+                    return planned(self)
                 if isinstance(planned, int):
                     status, kind, body = _Answer(HTTPStatus(planned))
                 elif planned is not None:

@@ -1,6 +1,7 @@
 """What several test modules call: commands with their output captured, and the places they run in."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -64,3 +65,28 @@ def commit(project: Path) -> None:
     run("git", "init", "--quiet", "--initial-branch=main", cwd=project)
     run("git", "add", ".", cwd=project)
     run("git", "commit", "--quiet", "--message=Start", cwd=project)
+
+
+def commands(readme: str, heading: str) -> list[str]:
+    """The shell commands of a section, one string for each block."""
+    (section,) = re.findall(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", readme, re.DOTALL | re.MULTILINE)
+    return re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+
+
+def shell(
+    script: str, cwd: Path, *, offline: bool = False, check: bool = True, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run commands as a person would, with uv at hand.
+
+    With `offline` there is no network at all, not even loopback, where Linux lets us make a network namespace;
+    elsewhere each request goes to a proxy that does not exist.
+    """
+    places = [str(Path(find_uv_bin()).parent), _environment()["PATH"]]
+    environment = {"PATH": os.pathsep.join(places)} | environment
+    words = ["bash", "-eo", "pipefail", "-c", script]
+    if offline:
+        environment |= {"ALL_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}
+        unshare = ["unshare", "--map-root-user", "--net"]
+        if subprocess.run([*unshare, "true"], capture_output=True).returncode == 0:
+            words = [*unshare, *words]
+    return run(*words, cwd=cwd, check=check, **environment)

@@ -29,9 +29,10 @@ LAST_TORCHAUDIO = "2.11.0"
 TORCHAUDIO_SEEN = set(FACTS["torchaudio"]["local_versions_seen_2_11_0"])
 
 
-def load(name: str) -> dict:
-    ((_, question),) = yaml.safe_load((ROOT / "data" / f"{name}.yml").read_text()).items()
-    return question["default"]
+def load(file: str, name: str = "") -> dict:
+    """Return the data of a file: of the question of this name, by default the first."""
+    questions = yaml.safe_load((ROOT / "data" / f"{file}.yml").read_text())
+    return questions[name or next(iter(questions))]["default"]
 
 
 ACCELERATORS = {key: line.split(" | ") for key, line in load("accelerators").items()}

@@ -28,7 +28,7 @@ def menu(question: str, **answers: str) -> dict[str, tuple[str, str]]:
     """Value -> label and reason (empty: can be chosen) of each choice, in order."""
     text = JINJA.get_template(f"rules/menus/{question}.yml").render(FACTS, pythons=PYTHONS, **answers)
     choices = yaml.safe_load(text).items()
-    return {choice["value"]: (label, choice["validator"]) for label, choice in choices}
+    return {choice["value"]: (label, choice.get("validator", "")) for label, choice in choices}
 
 
 def has_wheels(version: str, accelerator: str, python: str) -> bool:
@@ -129,3 +129,17 @@ def test_platforms() -> None:
     assert choices["macos-x86_64"][1].endswith("use torch_version=2.2.2")
     old = menu("platforms", torch_version="2.2.2", accelerator="cpu", python_version="3.12")
     assert [reason for _, reason in old.values()] == [""] * 5
+
+
+def test_mirrors_say_what_nobody_saw_there() -> None:
+    labels = {
+        key: label for key, (label, _) in menu("mirror", accelerator="cu132", torch_version="2.14.1").items()
+    }
+    assert {key for key, label in labels.items() if "unverified" in label} == {"nju", "sjtu", "aliyun"}
+    assert labels["nju"] == "nju       NJU, Nanjing University, unverified for cu132"
+    assert labels["aliyun"].endswith(", unverified for cu132 and torch 2.14.1")
+    labels = {
+        key: label for key, (label, _) in menu("mirror", accelerator="cpu", torch_version="2.14.0").items()
+    }
+    assert not [label for label in labels.values() if "unverified" in label]
+    assert list(labels) == ["official", "nju", "sjtu", "aliyun", "custom"]

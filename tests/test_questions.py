@@ -18,6 +18,7 @@ CONTRACT = {
     "companions": [],
     "platforms": ["linux-x86_64", "linux-aarch64", "windows-x86_64", "macos-arm64"],
     "mirror": "official",
+    "pypi_mirror": "official",
     "license": "MIT",
 }
 
@@ -120,6 +121,9 @@ def test_package_name(render: Render, name: str, package: str) -> None:
         ({"mirror": "custom", "mirror_url": "/no/such/folder"}, ["mirror_url", "/no/such/folder"]),
         ({"mirror": "custom", "mirror_url": "ftp://example.com"}, ["mirror_url", "ftp://example.com"]),
         ({"mirror": "custom", "mirror_url": "https://me:secret@example.com/whl"}, ["UV_INDEX_PYTORCH_USERNAME"]),
+        ({"pypi_mirror": "nowhere"}, ["pypi_mirror", "'nowhere'", "'official'"]),
+        ({"pypi_mirror": "custom"}, ["pypi_mirror_url", "https://example.com/simple"]),
+        ({"pypi_mirror": "custom", "pypi_mirror_url": "https://me@example.com"}, ["UV_INDEX_PYPI_USERNAME"]),
         ({"license": "GPL"}, ["license", "'GPL'", "'MIT'"]),
         ({"description": "two\nlines"}, ["description", "one line"]),
         ({"author_email": "nobody"}, ["author_email", '"nobody"', "me@example.com"]),
