@@ -19,15 +19,18 @@ def test_ci_runs_the_commands_of_the_readme() -> None:
 
 
 def test_nothing_needs_trust() -> None:
+    """Reading the project's own answers file is allowed; tests render and update with unsafe=False."""
     settings = {
-        name
+        name.value: value
         for document in yaml.compose_all((ROOT / "copier.yml").read_text())
         if isinstance(document, yaml.MappingNode)
-        for name in (key.value for key, _ in document.value)
-        if name.startswith("_")
+        for name, value in document.value
+        if name.value.startswith("_")
     }
-    assert settings
-    assert not settings & {"_tasks", "_migrations", "_jinja_extensions", "_external_data"}
+    assert not set(settings) & {"_tasks", "_migrations", "_jinja_extensions"}
+    assert [place.value for _, place in settings["_external_data"].value] == [
+        "{{ _copier_conf.answers_file }}"
+    ]
 
 
 def test_ruff_is_content() -> None:
