@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from copier import run_copy
-from render import this_template
 from replica import Replica
+from templates import this_template
 
 REAL_TORCH = "2.13.0"
 

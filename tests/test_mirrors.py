@@ -17,9 +17,9 @@ from conftest import REAL_TORCH
 from copier import run_copy, run_update
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from render import as_repository
 from replica import FACTS, Replica, stub_wheel
 from support import ROOT, commands, commit, run, shell, uv
+from templates import as_repository
 from test_data import ACCELERATORS, load
 from test_real_wheel import assert_report
 

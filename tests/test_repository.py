@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from render import working_tree
 from support import ROOT, run
+from templates import working_tree
 
 
 def test_ci_runs_the_commands_of_the_readme() -> None:

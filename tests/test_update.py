@@ -16,9 +16,9 @@ import yaml
 from conftest import REAL_TORCH
 from copier import run_copy, run_update
 from pytest_copier.plugin import CopierFixture
-from render import as_repository, this_template
 from replica import Replica
 from support import ROOT, commit, copier, run, uv
+from templates import as_repository, this_template
 from test_data import ACCELERATORS, RELEASES
 from test_mirrors import versions
 from test_real_wheel import assert_report

@@ -1,21 +1,9 @@
-"""What rendering costs: `copier copy --defaults` of this template against an empty one, side by side.
+"""Templates to measure: this one, an empty one, and one with our questions and files as fixed text."""
 
-    uv run benchmarks/render.py [--pairs N]
-
-Each pair runs both templates once, as whole processes, in alternating order; the figure is the median of the pairs'
-ratios. It is taken with both templates as plain folders, which shows the questionnaire alone, and as git repositories,
-which is how people use them. A third figure is the floor: a template with the same questions and files in which
-nothing is computed, every default and every file being fixed text.
-"""
-
-import argparse
 import os
 import shutil
-import statistics
 import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 
 import yaml
@@ -89,46 +77,3 @@ def copy(template: Path, project: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     command = [sys.executable, "-m", "copier", "copy", "--quiet", "--defaults", str(template), str(project)]
     subprocess.run(command, check=True, capture_output=True, env=environment)
-
-
-def seconds(template: Path, scratch: Path) -> float:
-    """Time one render, in seconds of wall clock."""
-    project = scratch / "project"
-    shutil.rmtree(project, ignore_errors=True)
-    start = time.perf_counter()
-    copy(template, project)
-    return time.perf_counter() - start
-
-
-def compare(ours: Path, empty: Path, pairs: int, scratch: Path) -> str:
-    """Run the pairs and put the result into words."""
-    times: list[tuple[float, float]] = []
-    for turn in range(-1, pairs):
-        if turn % 2:
-            mine, theirs = seconds(ours, scratch), seconds(empty, scratch)
-        else:
-            theirs, mine = seconds(empty, scratch), seconds(ours, scratch)
-        if turn >= 0:  # the pair before fills caches
-            times.append((mine, theirs))
-    ratio = statistics.median(mine / theirs for mine, theirs in times)
-    mine, theirs = (statistics.median(column) for column in zip(*times, strict=True))
-    return (
-        f"{ratio:.2f} times an empty template ({mine:.2f} s against {theirs:.2f} s, medians of {pairs} pairs)"
-    )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--pairs", type=int, default=15, help="at least 15 for a figure to quote")
-    pairs = parser.parse_args().pairs
-    with tempfile.TemporaryDirectory() as name:
-        scratch = Path(name)
-        ours, empty = this_template(scratch / "ours"), empty_template(scratch / "empty")
-        fixed = fixed_template(scratch / "fixed", ours)
-        print("plain folders:   ", compare(ours, empty, pairs, scratch), flush=True)
-        print("fixed text:      ", compare(fixed, empty, pairs, scratch), flush=True)
-        print("git repositories:", compare(as_repository(ours), as_repository(empty), pairs, scratch))
-
-
-if __name__ == "__main__":
-    main()
