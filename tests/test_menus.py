@@ -24,9 +24,11 @@ JINJA = SandboxedEnvironment(
 )
 
 
-def menu(question: str, **answers: str) -> dict[str, tuple[str, str]]:
+def menu(question: str, **answers: object) -> dict[str, tuple[str, str]]:
     """Value -> label and reason (empty: can be chosen) of each choice, in order."""
-    text = JINJA.get_template(f"rules/menus/{question}.yml").render(FACTS, pythons=PYTHONS, **answers)
+    text = JINJA.get_template(f"rules/menus/{question}.yml").render(
+        FACTS, pythons=PYTHONS, **{"switch_to": [], **answers}
+    )
     choices = yaml.safe_load(text).items()
     return {choice["value"]: (label, choice.get("validator", "")) for label, choice in choices}
 

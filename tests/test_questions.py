@@ -15,6 +15,7 @@ CONTRACT = {
     "python_version": "3.12",
     "accelerator": "cpu",
     "torch_version": "2.14.1",
+    "switch_to": [],
     "companions": [],
     "platforms": ["linux-x86_64", "linux-aarch64", "windows-x86_64", "macos-arm64"],
     "mirror": "official",
