@@ -14,6 +14,7 @@ import pytest
 import yaml
 from conftest import REAL_TORCH
 from copier import run_copy
+from pytest_copier.plugin import CopierFixture
 from replica import RUNTIME, Replica
 from support import ROOT, commit, refusal, run, uv
 from uv import find_uv_bin
@@ -37,6 +38,7 @@ PROJECTS = {
     "arm": {"platforms": ["linux-aarch64"]},
     "intel mac": {"torch_version": "2.2.2", "platforms": ["linux-x86_64", "macos-x86_64"]},
 }
+one_worker = pytest.mark.xdist_group("ci files")
 BINARIES = Path(sys.executable).parent
 
 
@@ -67,6 +69,7 @@ def of(projects: Mapping[tuple[str, str], Path], ci: str, *places: str) -> list[
 # Valid files ------------------------------------------------------------------------------------------------
 
 
+@one_worker
 @pytest.mark.parametrize(
     ("ci", "schema", "place"),
     [
@@ -84,6 +87,7 @@ def test_schemas_are_met(projects: dict[tuple[str, str], Path], ci: str, schema:
     )  # fmt: skip
 
 
+@one_worker
 def test_zizmor_finds_nothing(projects: dict[tuple[str, str], Path]) -> None:
     files = of(projects, "github", ".github/workflows/*.yml", ".github/dependabot.yml")
     options = ["--offline", "--persona=pedantic", "--strict-collection", "--format=json", "--no-progress"]
@@ -92,6 +96,7 @@ def test_zizmor_finds_nothing(projects: dict[tuple[str, str], Path]) -> None:
     assert done.stderr.count("completed") == len(files)
 
 
+@one_worker
 def test_actions_are_pinned_once(projects: dict[tuple[str, str], Path]) -> None:
     """data/ci.yml, the rendered workflows and this repository's own name the same commits."""
     pins = yaml.safe_load((ROOT / "data/ci.yml").read_text())["actions"]
@@ -119,6 +124,7 @@ def test_gitlab_without_linux_is_refused(render: Render) -> None:
 # In step with the project -----------------------------------------------------------------------------------
 
 
+@one_worker
 def test_pythons_agree(projects: dict[tuple[str, str], Path]) -> None:
     """test_matrix.py has the same for every build, on GitHub."""
     for (ci, _), folder in projects.items():
@@ -136,6 +142,7 @@ def test_pythons_agree(projects: dict[tuple[str, str], Path]) -> None:
         assert (folder / ".python-version").read_text().strip() == pythons[0]
 
 
+@one_worker
 def test_machines_are_those_of_the_project(projects: dict[tuple[str, str], Path]) -> None:
     def machines(name: str) -> list[str]:
         return load(projects["github", name] / ".github/workflows/ci.yml")["jobs"]["test"]["strategy"][
@@ -148,6 +155,7 @@ def test_machines_are_those_of_the_project(projects: dict[tuple[str, str], Path]
     assert machines("intel mac") == ["ubuntu-latest", "macos-15-intel"]
 
 
+@one_worker
 @pytest.mark.parametrize(
     ("mirror", "option", "place"),
     [
@@ -168,6 +176,7 @@ def test_cpu_build_comes_from_the_same_mirror(
     assert script == f"CPU_INDEX={place}\n{step['run']}"
 
 
+@one_worker
 def test_gpu_job_insists_on_the_gpu(projects: dict[tuple[str, str], Path]) -> None:
     for accelerator, kind in {"cu130": "cuda", "rocm7.2": "rocm", "xpu": "xpu"}.items():
         job = load(projects["github", f"{accelerator}-official"] / ".github/workflows/gpu.yml")["jobs"][
@@ -179,6 +188,59 @@ def test_gpu_job_insists_on_the_gpu(projects: dict[tuple[str, str], Path]) -> No
         assert f"uv run --locked test-uv --require {kind}" in gitlab["script"]
     assert not (projects["github", "cpu-official"] / ".github/workflows/gpu.yml").exists()
     assert "gpu" not in load(projects["gitlab", "cpu-official"] / ".gitlab-ci.yml")
+
+
+# Updates ----------------------------------------------------------------------------------------------------
+
+STEP = """\
+      - name: Check the types
+        run: uv run mypy
+"""
+JOB = """
+  docs:
+    runs-on: ubuntu-latest
+    steps: []
+"""
+COMMAND = "    - uv run mypy\n"
+CLASSIFIER = '    "Topic :: Scientific/Engineering",\n'
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_what_users_add_survives_updates(copier: CopierFixture, tmp_path: Path, ci: str) -> None:
+    """Steps, jobs and classifiers at the ends, and actions that Dependabot has updated."""
+    project = copier.copy(tmp_path / "project", project_name="project", ci=ci)
+    pipeline = project.path / (".github/workflows/ci.yml" if ci == "github" else ".gitlab-ci.yml")
+    edits = {"v7.0.1": "v7.0.2", "v10.0.1": "v10.0.2"} if ci == "github" else {}
+    last = '    "Programming Language :: Python :: 3 :: Only",\n'
+    added = STEP + JOB if ci == "github" else COMMAND
+
+    def edit(folder: Path) -> None:
+        """What the user does, to the project or to what it would be without updates."""
+        file = folder / pipeline.relative_to(project.path)
+        text = file.read_text()
+        for old, new in edits.items():
+            text = text.replace(old, new)
+        file.write_text(text + added)
+        toml = folder / "pyproject.toml"
+        toml.write_text(toml.read_text().replace(last, last + CLASSIFIER))
+
+    edit(project.path)
+    commit(project.path)
+    for turn, answers in enumerate(
+        [
+            {"accelerator": "cu118", "torch_version": "2.7.1", "platforms": ["linux-x86_64"]},
+            {"accelerator": "cpu", "torch_version": "2.15.0", "python_version": "3.13"},
+            {"mirror": "custom", "mirror_url": "https://example.com/{accelerator}", "accelerator": "cu132"},
+        ]
+    ):
+        project.update(**answers)
+        fresh = copier.copy(tmp_path / f"fresh-{turn}", **{**project.load_answers(project.path)})
+        edit(fresh.path)
+        for file in (pipeline, project.path / "pyproject.toml"):
+            assert file.read_text() == (fresh.path / file.relative_to(project.path)).read_text()
+        assert not list(project.path.rglob("*.rej"))
+        run("git", "add", ".", cwd=project.path)
+        run("git", "commit", "--quiet", "--message=Update", cwd=project.path)
 
 
 # What the commands do ---------------------------------------------------------------------------------------
@@ -202,6 +264,7 @@ def environment(pytorch: Replica, request: pytest.FixtureRequest) -> Iterator[di
     cache = {"UV_CACHE_DIR": str(request.config.cache.mkdir("uv"))}
     yield cache | {
         "UV_INDEX": pytorch.runtimes_url,
+        "PYTHONDONTWRITEBYTECODE": "",  # torch is imported more than once
         "PATH": os.pathsep.join([str(Path(find_uv_bin()).parent), os.environ["PATH"]]),
     }
     uv("cache", "clean", "--quiet", "torch", cwd=ROOT, **cache)

@@ -18,6 +18,7 @@ CONTRACT = {
     "companions": [],
     "platforms": ["linux-x86_64", "linux-aarch64", "windows-x86_64", "macos-arm64"],
     "mirror": "official",
+    "ci": "github",
     "license": "MIT",
 }
 
