@@ -49,9 +49,7 @@ def test_saved_answer_that_became_impossible_stops_the_update(copier: CopierFixt
     try:
         run("git", "commit", "--quiet", "--all", "--message=Retire cu118", cwd=copier.template)
         run("git", "tag", "100.0.0", cwd=copier.template)
-        with pytest.raises(
-            ValueError, match=r"'accelerator': cu118 has no wheels for Python 3\.12: use accelerator=cu\d+$"
-        ):
+        with pytest.raises(ValueError, match=r"cu118 has no wheels for Python 3\.12: use accelerator=cu\d+$"):
             project.update()
     finally:
         facts.write_text(before)
