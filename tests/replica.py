@@ -50,6 +50,8 @@ UNHASHED = {("torch", "2.7.1"), ("torchvision", "0.22.1")}
 # What torch needs beside its accelerator's packages; bounds of sympy and setuptools depend on the release.
 TORCH_REQUIRES = ("filelock", "typing-extensions>=4.10.0", "networkx", "jinja2", "fsspec>=0.8.5")
 XPU_RUNTIME = ("intel-cmplr-lib-rt==2025.3.2", "tbb==2022.3.1")
+RUNTIME = re.compile("nvidia_|triton-|intel_|tbb-")
+"""How files of packages begin that GPU builds take from the default index."""
 
 # ROCm 7.14 takes its runtime from packages beside torch on the same index (some of them, one GPU for all).
 ROCM_SDK = {
@@ -565,6 +567,9 @@ class Replica:
     pypi_url: str
     """The default index: PEP 503 pages with relative links, hashes and metadata files; enough to lock
     a project with torch, numpy, matplotlib and pytest."""
+    runtimes_url: str
+    """Of the default index only what GPU builds of torch need (nvidia-*, triton, Intel's runtime), to be asked
+    before a real default index that has all else."""
     requests: list[Request]
     """Every request so far, in order of arrival; may be cleared."""
     answers: dict[str, int | bytes | Callable[[BaseHTTPRequestHandler], None]]
@@ -589,7 +594,9 @@ class Replica:
         self.url = f"{index}/whl/{{accelerator}}"
         self.relative_url = f"{index}/relative/{{accelerator}}"
         self.flat_url = f"{index}/flat/{{accelerator}}"
-        self.pypi_url = self._start("pypi", self._answer_pypi) + "/simple"
+        pypi = self._start("pypi", self._answer_pypi)
+        self.pypi_url = f"{pypi}/simple"
+        self.runtimes_url = f"{pypi}/runtimes"
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -695,6 +702,10 @@ class Replica:
                 return _simple(
                     self._wheels(None), rest, lambda wheel, name: _link(wheel, name, prefix, metadata=True)
                 )
+            case ["runtimes", *rest]:
+                wheels = {name: wheel for name, wheel in self._wheels(None).items() if RUNTIME.match(name)}
+                prefix = "../../packages/"
+                return _simple(wheels, rest, lambda wheel, name: _link(wheel, name, prefix, metadata=True))
             case ["packages", filename]:
                 return _wheel_or_metadata(self._wheels(None), filename)
         return _NOT_FOUND

@@ -17,9 +17,10 @@ def _environment() -> dict[str, str]:
     """The environment for commands: not the one of the tests, and every Python of pyenv in reach.
 
     pyenv's shims answer for one version only, which depends on the folder and on who called; uv takes a shim
-    that does not answer for a broken Python.
+    that does not answer for a broken Python. `python -m uv` names its own interpreter, which uv would then take
+    before a project's environment.
     """
-    left_out = {"VIRTUAL_ENV", "UV_PYTHON", "PYENV_VERSION"}
+    left_out = {"VIRTUAL_ENV", "UV_PYTHON", "UV_INTERNAL__PARENT_INTERPRETER", "PYENV_VERSION"}
     environment = {name: value for name, value in os.environ.items() if name not in left_out}
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     pythons = [str(path) for path in sorted(pyenv.glob("versions/3.1?.*/bin"))]

@@ -20,6 +20,7 @@ CONTRACT = {
     "platforms": ["linux-x86_64", "linux-aarch64", "windows-x86_64", "macos-arm64"],
     "mirror": "official",
     "pypi_mirror": "official",
+    "ci": "github",
     "license": "MIT",
 }
 
