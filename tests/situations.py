@@ -1,6 +1,7 @@
 """Machines made of stubs for test-uv: torch, numpy, nvidia-smi, environment variables and the files of Linux."""
 
 import contextlib
+import functools
 import importlib.metadata
 import io
 import itertools
@@ -219,6 +220,12 @@ def _torch(situation: Situation) -> types.ModuleType:
     )
 
 
+def _version(situation: Situation, name: str) -> str:
+    if name != "matplotlib" and name not in situation.companions:
+        raise importlib.metadata.PackageNotFoundError(name)
+    return "1.2.3"
+
+
 def _companion(name: str, error: str) -> dict[str, types.ModuleType]:
     def call(first: Tensor, *others: object) -> Tensor:
         if error:
@@ -272,7 +279,7 @@ class Machines:
         monkeypatch.setattr(sys, "platform", situation.system)
         monkeypatch.setattr(platform, "machine", lambda: situation.machine)
         monkeypatch.setattr(platform, "platform", lambda: "a machine of stubs")
-        monkeypatch.setattr(importlib.metadata, "version", lambda name: "1.2.3")
+        monkeypatch.setattr(importlib.metadata, "version", functools.partial(_version, situation))
         may_open, closed = os.access, {str(root / path) for path in situation.closed}
         monkeypatch.setattr(os, "access", lambda path, mode: str(path) not in closed and may_open(path, mode))
         numpy = _module("numpy", __version__="2.4.6", array=Tensor, sin=Tensor.sin)
