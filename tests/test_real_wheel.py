@@ -109,6 +109,22 @@ def test_plot_shows_the_curve_and_nothing_else_is_written(project: Path, tmp_pat
     assert float(width) > 0.7
 
 
+def test_companions_of_another_build_are_said_and_the_command_mends_it(project: Path) -> None:
+    """PyPI's wheels, made for CUDA, beside the CPU build of torch."""
+    python = project / ".venv/bin/python"
+    wheels = ["torchvision==0.28.0", "torchaudio==2.11.0", "pillow"]
+    uv("pip", "install", "--no-config", "--python", python, "--no-deps", *wheels, cwd=project.parent)
+    done = run(python, "-m", "myproj.test_uv", "--quiet", cwd=project, check=False)
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert [line.split()[:6] for line in lines] == [
+        f"test-uv: {name} does not work with".split() for name in ("torchvision 0.28.0", "torchaudio 2.11.0")
+    ]
+    assert "since operator torchvision::nms does not exist: run `uv sync`" in lines[0]
+    uv("sync", "--locked", cwd=project)
+    run(python, "-m", "myproj.test_uv", "--quiet", cwd=project)
+
+
 def distributed(project: Path, *command: str | Path, seconds: int = 10, **environment: str):
     """Run the module's check of torch.distributed with a shorter time than a minute."""
     code = f"import sys; from myproj import test_uv; test_uv.DISTRIBUTED_SECONDS = {seconds}; sys.exit(test_uv.main())"
