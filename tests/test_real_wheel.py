@@ -117,7 +117,7 @@ def test_companions_of_another_build_are_said_and_the_command_mends_it(project: 
     done = run(python, "-m", "myproj.test_uv", "--quiet", cwd=project, check=False)
     assert done.returncode == 1
     lines = done.stderr.splitlines()
-    assert [line.split()[:6] for line in lines] == [
+    assert [line.split()[:7] for line in lines] == [
         f"test-uv: {name} does not work with".split() for name in ("torchvision 0.28.0", "torchaudio 2.11.0")
     ]
     assert "since operator torchvision::nms does not exist: run `uv sync`" in lines[0]
