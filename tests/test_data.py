@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from copier import run_copy
+from packaging.version import Version
 from replica import FACTS
 from support import ROOT
 
@@ -108,6 +109,7 @@ def test_builds_and_their_evidence(version: str) -> None:
 def test_every_line_is_of_a_known_kind(version: str) -> None:
     known = {"python", "torchvision", "torchaudio", "numpy", "macos", "macos-oldest", *ACCELERATORS}
     known |= {f"python@{name}" for name in NAMES.values()} | {f"numpy@{name}" for name in NAMES.values()}
+    known |= {f"archs@{key}" for key in ACCELERATORS if key.startswith("cu")}
     known |= {"torchvision-lacks", "torchaudio-lacks", "triton@rocm", "triton@xpu"}
     assert set(RELEASES[version]) <= known
     assert len(load("torch")[version].splitlines()) == len(RELEASES[version])
@@ -161,7 +163,8 @@ def test_accelerators_are_those_of_the_record() -> None:
 
 def test_driver_floors() -> None:
     floors = FACTS["drivers"]["minor_version_compatibility"]
-    for key, (family, label, _, *driver) in ACCELERATORS.items():
+    for key, (family, label, _, *columns) in ACCELERATORS.items():
+        driver = columns[:2]
         if family != "cuda":
             assert driver == []
             continue
@@ -170,6 +173,57 @@ def test_driver_floors() -> None:
             floor["linux"].removeprefix(">="),
             floor["windows"].removeprefix(">=").split(" ")[0],
         ], key
+
+
+# Keys of the record's section gpu_archs: releases, on x86-64, and their builds on Arm.
+ARCHS = {
+    "cu126": {"cu126 (2.7-2.14)": ("2.7.0", "2.14.1")},
+    "cu128": {
+        "cu128 2.7": ("2.7.0", "2.7.1"),
+        "cu128 2.8-2.10": ("2.8.0", "2.10.0"),
+        "cu128 2.11": ("2.11.0", "2.11.0"),
+    },
+    "cu130": {"cu130, cu132": ("2.9.0", "2.15.0")},
+}
+AS = {"cu129": "cu128", "cu132": "cu130"}
+
+
+def recorded_archs(version: str, accelerator: str, arm: bool) -> list[str] | None:
+    """Architectures of a build in the record, None where it has none."""
+    record = FACTS["gpu_archs"]
+    if arm:
+        names = {name: archs for key, archs in record["aarch64"].items() for name in key.split(", ")}
+        return names.get(accelerator) if Version(version) >= Version("2.7") else None
+    for key, (first, last) in ARCHS.get(AS.get(accelerator, accelerator), {}).items():
+        if Version(first) <= Version(version) <= Version(last):
+            return record[key]["x86_64"]
+    # cu129 outlives cu128: "as cu128 of the same release", and the last of those is 2.11's.
+    return record["cu128 2.11"]["x86_64"] if accelerator == "cu129" else None
+
+
+def test_archs_and_their_evidence(version: str) -> None:
+    """What the record has is stated without `?`, and what it does not have with one."""
+    row = RELEASES[version]
+    checked = 0
+    for key in (key for key in row if ACCELERATORS.get(key, [""])[0] == "cuda"):
+        for platform in (cell.rstrip("?") for cell in row[key]):
+            arm = platform == "linux-aarch64"
+            stated = ACCELERATORS[key][6 if arm else 5].split()
+            if not arm:
+                stated = row.get(f"archs@{key}", stated)
+            recorded = recorded_archs(version, key, arm)
+            if (version, key, arm) == ("2.6.0", "cu126", True):
+                continue  # one build older than the record of its column
+            assert ("?" in stated) == (recorded is None), (key, platform)
+            if recorded:
+                assert stated == [f"sm_{number}" for number in recorded], (key, platform)
+            checked += 1
+    assert checked
+
+
+def test_accelerators_without_archs_are_not_cuda() -> None:
+    for key, (family, _, _, *columns) in ACCELERATORS.items():
+        assert (len(columns) >= 3) == (family == "cuda"), key
 
 
 def verified(version: str, accelerator: str, python: str) -> bool:

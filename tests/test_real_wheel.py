@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 import tomllib
 import zipfile
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from conftest import REAL_TORCH
+from jsonschema import validate
+from situations import REPORT_SCHEMA
 from support import commit, copier, run, uv
 from uv import find_uv_bin
 
@@ -72,10 +75,112 @@ def test_test_uv_runs(project: Path) -> None:
 def test_json_is_the_same_report(project: Path) -> None:
     lines = uv("run", "--locked", "test-uv", cwd=project).stdout.splitlines()
     report = json.loads(uv("run", "--locked", "test-uv", "--json", cwd=project).stdout)
-    names = [line.partition(":")[0] for line in lines[: len(report) - 1]]
-    assert names == [name for name in report if name != "sin"]
+    validate(report, REPORT_SCHEMA)
+    names = [line.partition(":")[0] for line in lines[: len(report) - 2]]
+    assert names == [name for name in report if name not in ("sin", "findings")]
     assert report["torch cuda available"] is False
-    assert len(report["sin"]) == 100
+    assert report["device 0 computes"] is True
+    assert report["findings"] == []
+
+
+def test_required_device(project: Path) -> None:
+    uv("run", "--locked", "test-uv", "--quiet", "--require=cpu", cwd=project)
+    done = uv("run", "--locked", "test-uv", "--quiet", "--require=mps", cwd=project, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "test-uv: mps is required, but only macOS has it\n"
+
+
+def test_plot_shows_the_curve_and_nothing_else_is_written(project: Path, tmp_path: Path) -> None:
+    home, work = tmp_path / "home", tmp_path / "work"
+    home.mkdir()
+    work.mkdir()
+    python = project / ".venv/bin/python"
+    options = ["--plot", work / "sin.png", "--quiet"]
+    run(python, "-m", "myproj.test_uv", *options, cwd=work, HOME=str(home))
+    assert [path.name for path in work.iterdir()] == ["sin.png"]
+    assert list(home.rglob("*")) == []
+    # In the middle row of the picture the curve is met three times: where sin is 0.
+    read = "import sys, matplotlib.image as i; p = i.imread(sys.argv[1]); print(p.shape); d = p[..., 2] - p[..., 0] > 0.3; y = d.any(1).nonzero()[0]; row = d[(y[0] + y[-1]) // 2]; print(sum(row[1:] & ~row[:-1]), d.any(0).sum() / d.shape[1])"  # fmt: skip
+    done = run(python, "-c", read, work / "sin.png", cwd=work, HOME=str(home))
+    shape, counted = done.stdout.splitlines()
+    crossings, width = counted.split()
+    assert shape == "(480, 640, 4)"
+    assert int(crossings) == 3
+    assert float(width) > 0.7
+
+
+def test_companions_of_another_build_are_said_and_the_command_mends_it(project: Path) -> None:
+    """PyPI's wheels, made for CUDA, beside the CPU build of torch."""
+    python = project / ".venv/bin/python"
+    wheels = ["torchvision==0.28.0", "torchaudio==2.11.0", "pillow"]
+    uv("pip", "install", "--no-config", "--python", python, "--no-deps", *wheels, cwd=project.parent)
+    done = run(python, "-m", "myproj.test_uv", "--quiet", cwd=project, check=False)
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert [line.split()[:7] for line in lines] == [
+        f"test-uv: {name} does not work with".split() for name in ("torchvision 0.28.0", "torchaudio 2.11.0")
+    ]
+    assert "since operator torchvision::nms does not exist: run `uv sync`" in lines[0]
+    uv("sync", "--locked", cwd=project)
+    run(python, "-m", "myproj.test_uv", "--quiet", cwd=project)
+
+
+def distributed(project: Path, *command: str | Path, seconds: int = 10, **environment: str):
+    """Run the module's check of torch.distributed with a shorter time than a minute."""
+    code = f"import sys; from myproj import test_uv; test_uv.DISTRIBUTED_SECONDS = {seconds}; sys.exit(test_uv.main())"
+    file = project.parent / "distributed.py"
+    file.write_text(code)
+    words = [*command, file, "--distributed"]
+    return run(*words, cwd=project, check=False, **environment)
+
+
+def test_torchrun_adds_up(project: Path) -> None:
+    command = [
+        *["run", "--locked", "torchrun", "--nproc-per-node", "2", "-m", "myproj.test_uv", "--distributed"]
+    ]
+    done = uv(*command, cwd=project)
+    assert done.stdout.splitlines() == ["processes:2", "backend:gloo", "all_reduce:3.0"]
+    assert "test-uv:" not in done.stderr
+    report = json.loads(uv(*command, "--json", cwd=project).stdout)
+    assert report == {"processes": 2, "backend": "gloo", "all_reduce": 3.0, "findings": []}
+
+
+def test_distributed_without_torchrun_says_the_command(project: Path) -> None:
+    done = uv("run", "--locked", "test-uv", "--distributed", cwd=project, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("run `uv run torchrun --nproc-per-node 2 -m myproj.test_uv --distributed`")
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29611"},  # the others do not come
+        {"RANK": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29612"},  # nobody answers
+        {"RANK": "1", "MASTER_ADDR": "nowhere.invalid", "MASTER_PORT": "29613"},  # no such machine
+    ],
+    ids=["too few", "unreachable", "unknown"],
+)
+def test_distributed_ends_in_time_with_one_line(project: Path, environment: dict[str, str]) -> None:
+    start = time.monotonic()
+    python = project / ".venv/bin/python"
+    done = distributed(project, python, seconds=5, WORLD_SIZE="2", LOCAL_RANK="0", **environment)
+    assert time.monotonic() - start < 5 + 25  # the start of Python and torch on a busy machine
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"test-uv: process {environment['RANK']} of 2 does not reach the others, since ")
+
+
+def test_wrong_world_size_under_torchrun_ends(project: Path) -> None:
+    python = project / ".venv/bin/python"
+    wrong = project.parent / "wrong.py"
+    wrong.write_text("import os, sys; os.environ['WORLD_SIZE'] = '3'; sys.argv.pop(0); import runpy; runpy.run_path(sys.argv[0], run_name='__main__')")  # fmt: skip
+    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2", wrong]
+    done = distributed(project, python, *torchrun, seconds=5)
+    assert done.returncode == 1
+    lines = [line for line in done.stderr.splitlines() if line.startswith("test-uv:")]
+    assert lines
+    assert all(" of 3 does not reach the others, since " in line for line in lines)
 
 
 def test_another_build_than_the_pinned_one_fails(project: Path, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_only_unverified_cells_differ_from_the_replica(refresh, data: Path) -> N
         if match := re.match(r" +(\d\S*): \|", line):
             version = match[1]
         name, *words = line.split() or [""]
-        if not name.startswith("#"):
+        if not name.startswith(("#", "archs@")):  # no file name tells architectures
             expected += [f"{version} {name} {word[:-1]}" for word in words if word.endswith("?")]
     assert len(expected) > 20
     assert done.stdout.splitlines() == [f"{cell}: seen, no longer unverified" for cell in expected]

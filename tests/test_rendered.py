@@ -1,6 +1,7 @@
 """Rendered files, parsed: each holds what the answers say, and they agree with each other."""
 
 import ast
+import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -169,12 +170,21 @@ def test_module_knows_the_pin(rendered: tuple[dict, Path]) -> None:
     _, project = rendered
     module = ast.parse((project / "src/project/test_uv.py").read_text(encoding="utf-8"))
     constants = {
-        node.targets[0].id: ast.literal_eval(node.value)
+        node.targets[0].id: node.value.value
         for node in module.body
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
     }
     kept = saved(project)
-    assert constants == {"TORCH_VERSION": kept["torch_version"], "ACCELERATOR": kept["accelerator"]}
+    assert constants["TORCH_VERSION"] == kept["torch_version"]
+    assert constants["ACCELERATOR"] == kept["accelerator"]
+
+
+def test_ruff_is_content_with_python_files(rendered: tuple[dict, Path]) -> None:
+    """With ruff's own settings, and a few more rules than it has by default."""
+    _, project = rendered
+    ruff = Path(sys.executable).with_name("ruff")
+    run(ruff, "check", "--isolated", "--select=E,F,I,UP,B,SIM,PTH,RUF", project, cwd=project)
+    run(ruff, "format", "--isolated", "--check", project, cwd=project)
 
 
 def test_license_names_its_holder(render: Render) -> None:

@@ -1,0 +1,318 @@
+"""Machines made of stubs for test-uv: torch, numpy, nvidia-smi, environment variables and the files of Linux."""
+
+import contextlib
+import functools
+import importlib.metadata
+import io
+import itertools
+import json
+import math
+import os
+import platform
+import sys
+import types
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from copier import run_copy
+from jsonschema import validate
+
+# What `test-uv --json` prints.
+REPORT_SCHEMA = {
+    "type": "object",
+    "required": [
+        "matplotlib",
+        "numpy",
+        "torch",
+        "torch cuda available",
+        "python",
+        "platform",
+        "accelerator pinned",
+        "accelerator found",
+        "device 0",
+        "device 0 computes",
+        "sin difference",
+        "sin",
+        "findings",
+    ],
+    "properties": {
+        "torch cuda available": {"type": "boolean"},
+        "accelerator pinned": {"$ref": "#/$defs/accelerator"},
+        "accelerator found": {"$ref": "#/$defs/accelerator"},
+        "nvidia driver": {"type": "string", "pattern": r"^\d+(\.\d+)+$"},
+        "sin difference": {"type": "number", "minimum": 0},
+        "sin": {
+            "type": "array",
+            "minItems": 100,
+            "maxItems": 100,
+            "items": {"type": "number", "minimum": -1, "maximum": 1},
+        },
+        "findings": {"type": "array", "items": {"$ref": "#/$defs/finding"}},
+    },
+    "patternProperties": {
+        r"^(matplotlib|numpy|torch|torchvision|torchaudio|python|platform|cuda|rocm)$": {"type": "string"},
+        r"^device \d+$": {"type": "string", "minLength": 1},
+        r"^device \d+ memory$": {"type": "string", "pattern": r"^\d+\.\d GiB$"},
+        r"^device \d+ capability$": {"type": "string", "pattern": r"^(\d+\.\d|gfx[0-9a-f]+)$"},
+        r"^device \d+ computes$": {"type": "boolean"},
+    },
+    "additionalProperties": False,
+    "$defs": {
+        "accelerator": {"type": "string", "pattern": r"^(cpu|cu\d+|rocm[\d.]+|xpu)$"},
+        "finding": {
+            "type": "object",
+            "required": ["what", "why", "mend", "problem", "commands", "text"],
+            "properties": {
+                "what": {"type": "string", "minLength": 1},
+                "why": {"type": "string", "minLength": 1},
+                "mend": {"type": "string"},
+                "problem": {"type": "boolean"},
+                "commands": {"type": "array", "items": {"type": "string", "minLength": 1}},
+                "text": {"type": "string", "minLength": 1},
+            },
+            "additionalProperties": False,
+        },
+    },
+}
+
+
+class Gpu(NamedTuple):
+    """A GPU that torch offers; `error` is what any computation on it raises."""
+
+    name: str = "NVIDIA A100"
+    capability: str = "8.0"  # or gfx90a
+    error: str = ""
+    wrong: bool = False
+
+
+@dataclass
+class Situation:
+    """A machine and the build on it; what is not said is well, with a build for GPUs and no GPU."""
+
+    pinned: str = "cu130"
+    torch: str = "2.13.0"
+    installed: str = ""  # the accelerator, by default the pinned one
+    installed_torch: str = ""
+    gpus: Sequence[Gpu] = ()
+    archs: Sequence[str] = ("sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120", "compute_120")
+    said: str = ""  # a warning of torch.cuda.is_available()
+    mps: bool = False
+    smi: str | None = None  # what nvidia-smi prints, or a script
+    files: Mapping[str, str] = field(default_factory=dict)
+    closed: Sequence[str] = ()  # files that may not be opened
+    environ: Mapping[str, str] = field(default_factory=dict)
+    system: str = "linux"
+    machine: str = "x86_64"
+    companions: Mapping[str, str] = field(default_factory=dict)  # name -> the error of its call
+    numpy_error: str = ""
+    cpu_wrong: bool = False
+    answers: Mapping[str, object] = field(default_factory=dict)
+
+
+class Result(NamedTuple):
+    status: int
+    report: dict[str, Any]
+    out: str
+    err: list[str]
+
+    @property
+    def finding(self) -> dict[str, Any]:
+        """The only finding."""
+        (found,) = self.report["findings"]
+        return found
+
+
+def smi(driver: str, *gpus: tuple[str, str]) -> str:
+    """A script that answers as nvidia-smi of this driver does; those before 510 do not know compute_cap."""
+    known = "\n".join(f"echo '{driver}, {capability}, {name}'" for name, capability in gpus)
+    plain = "\n".join(f"echo '{driver}, {name}'" for name, _ in gpus)
+    if int(driver.split(".")[0]) < 510:
+        known = """echo 'Field "compute_cap" is not a valid field to query.'; exit 2"""
+    return f'case "$1" in\n*compute_cap*)\n{known}\n;;\n*)\n{plain}\n;;\nesac'
+
+
+class Tensor:
+    """Just enough of a tensor or an array."""
+
+    def __init__(self, values: list, device: str = "cpu", machine: Situation | None = None) -> None:
+        self.values, self.device, self.machine = values, device, machine
+
+    def to(self, device: str) -> "Tensor":
+        return Tensor(self.values, device, self.machine)
+
+    def computed(self, values: list) -> "Tensor":
+        wrong = self.machine and self.machine.cpu_wrong
+        if self.device != "cpu":
+            gpu = self.machine.gpus[int(self.device.rpartition(":")[2])] if self.device != "mps" else Gpu()
+            if gpu.error:
+                raise RuntimeError(gpu.error)
+            wrong = gpu.wrong
+        return Tensor([values[1], *values[1:]] if wrong else values, self.device, self.machine)
+
+    def __matmul__(self, other: "Tensor") -> "Tensor":
+        columns = list(zip(*other.values, strict=True))
+        dot = [
+            [sum(a * b for a, b in zip(row, column, strict=True)) for column in columns]
+            for row in self.values
+        ]
+        return self.computed(dot)
+
+    def sin(self) -> "Tensor":
+        return self.computed([math.sin(value) for value in self.values])
+
+    def numpy(self) -> "Tensor":
+        if self.machine and self.machine.numpy_error:
+            raise RuntimeError(self.machine.numpy_error)
+        return self
+
+    def tolist(self) -> list:
+        return self.values
+
+    def __repr__(self) -> str:
+        return f"tensor({self.values}, dtype=torch.float64)"
+
+
+def _module(name: str, **attributes: object) -> types.ModuleType:
+    module = types.ModuleType(name)
+    module.__spec__ = ModuleSpec(name, None)
+    vars(module).update(attributes)
+    return module
+
+
+def _torch(situation: Situation) -> types.ModuleType:
+    installed = situation.installed or situation.pinned
+    kind = installed.rstrip("0123456789.")
+
+    def is_available() -> bool:
+        if situation.said:
+            warnings.warn(situation.said, stacklevel=2)
+        return kind in ("cu", "rocm") and bool(situation.gpus)
+
+    def properties(index: int) -> types.SimpleNamespace:
+        gpu = situation.gpus[index]
+        major, _, minor = gpu.capability.partition(".")
+        numbers = {"major": int(major), "minor": int(minor)} if minor else {"gcnArchName": f"{major}:xnack-"}
+        return types.SimpleNamespace(name=gpu.name, total_memory=80 * 2**30, **numbers)
+
+    common = {"device_count": lambda: len(situation.gpus), "get_device_properties": properties}
+    return _module(
+        "torch",
+        __version__=f"{situation.installed_torch or situation.torch}+{installed}",
+        version=types.SimpleNamespace(
+            cuda=f"{installed[2:-1]}.{installed[-1]}" if kind == "cu" else None,
+            hip=installed[4:] if kind == "rocm" else None,
+        ),
+        cuda=types.SimpleNamespace(
+            is_available=is_available, get_arch_list=lambda: list(situation.archs), **common
+        ),
+        xpu=types.SimpleNamespace(is_available=lambda: kind == "xpu" and bool(situation.gpus), **common),
+        backends=types.SimpleNamespace(mps=types.SimpleNamespace(is_available=lambda: situation.mps)),
+        float64="float64",
+        get_num_threads=lambda: 2,
+        tensor=lambda values, dtype=None: Tensor(values, machine=situation),
+        sin=Tensor.sin,
+        from_numpy=lambda array: Tensor(array.values, machine=situation),
+    )
+
+
+def _version(situation: Situation, name: str) -> str:
+    if name != "matplotlib" and name not in situation.companions:
+        raise importlib.metadata.PackageNotFoundError(name)
+    return "1.2.3"
+
+
+def _companion(name: str, error: str) -> dict[str, types.ModuleType]:
+    def call(first: Tensor, *others: object) -> Tensor:
+        if error:
+            raise RuntimeError(error)
+        return Tensor([1]) if name == "torchvision" else first
+
+    inner = _module(f"{name}.functional", lfilter=call)
+    outer = _module(name, ops=types.SimpleNamespace(nms=call), functional=inner)
+    return {name: outer, inner.__name__: inner}
+
+
+class Machines:
+    """Runs test-uv, as the template renders it, in situations."""
+
+    def __init__(self, template: Path, scratch: Path) -> None:
+        self.template, self.scratch = template, scratch
+        self.numbers = itertools.count()
+        self.sources: dict[str, str] = {}
+
+    def source(self, situation: Situation) -> str:
+        """Return the module of the situation's project, rendered once for the same answers."""
+        answers = {"accelerator": situation.pinned, "torch_version": situation.torch, **situation.answers}
+        key = repr(sorted(answers.items()))
+        if key not in self.sources:
+            project = self.scratch / f"project-{next(self.numbers)}"
+            data = {"project_name": "demo", **answers}
+            run_copy(str(self.template), project, data=data, defaults=True, quiet=True)
+            self.sources[key] = (project / "src/demo/test_uv.py").read_text(encoding="utf-8")
+        return self.sources[key]
+
+    def load(self, situation: Situation, monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+        """Import the module on a machine."""
+        source = self.source(situation)
+        name = f"test_uv_{next(self.numbers)}"
+        folder = self.scratch / name
+        root, programs = folder / "root", folder / "bin"
+        programs.mkdir(parents=True)
+        for path, text in {"proc/version": "Linux version 6.1", **situation.files}.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(text)
+            (root / path).chmod(0o755)
+        if situation.smi is not None:
+            (programs / "nvidia-smi").write_text(f"#!/bin/sh\n{situation.smi}\n")
+            (programs / "nvidia-smi").chmod(0o755)
+        for variable in os.environ:
+            if "VISIBLE_DEVICES" in variable or variable.startswith("KUBERNETES"):
+                monkeypatch.delenv(variable)
+        monkeypatch.setenv("PATH", str(programs))
+        for variable, value in situation.environ.items():
+            monkeypatch.setenv(variable, value)
+        monkeypatch.setattr(sys, "platform", situation.system)
+        monkeypatch.setattr(platform, "machine", lambda: situation.machine)
+        monkeypatch.setattr(platform, "platform", lambda: "a machine of stubs")
+        monkeypatch.setattr(importlib.metadata, "version", functools.partial(_version, situation))
+        may_open, closed = os.access, {str(root / path) for path in situation.closed}
+        monkeypatch.setattr(os, "access", lambda path, mode: str(path) not in closed and may_open(path, mode))
+        numpy = _module("numpy", __version__="2.4.6", array=Tensor, sin=Tensor.sin)
+        stubs = {"torch": _torch(situation), "numpy": numpy}
+        for companion, error in situation.companions.items():
+            stubs |= _companion(companion, error)
+        module = types.ModuleType(name)
+        for stub in stubs:
+            monkeypatch.setitem(sys.modules, stub, stubs[stub])
+        exec(compile(source, f"{name}.py", "exec"), vars(module))
+        monkeypatch.setattr(module, "ROOT", root)
+        return module
+
+    def diagnose(self, situation: Situation, *options: str) -> Result:
+        """Run the command on a machine, for people and as JSON, which must agree."""
+        printed = []
+        for form in ([], ["--json"]):
+            with pytest.MonkeyPatch.context() as monkeypatch:
+                module = self.load(situation, monkeypatch)
+                out, err = io.StringIO(), io.StringIO()
+                with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                    status = module.main([*options, *form])
+            printed.append((status, out.getvalue(), err.getvalue().splitlines()))
+        (status, out, err), (again, text, err_again) = printed
+        assert (status, err) == (again, err_again)
+        report = json.loads(text)
+        validate(report, REPORT_SCHEMA)
+        texts: dict[bool, list[str]] = {True: [], False: []}
+        for finding in report["findings"]:
+            texts[finding["problem"]].append(finding["text"])
+            assert len(finding["text"].splitlines()) == 1
+        assert err == [f"test-uv: {line}" for line in texts[True]]
+        notes = [line for line in out.splitlines() if line.startswith("note:")]
+        assert notes == [f"note:{line}" for line in texts[False]]
+        assert status == bool(texts[True])
+        return Result(status, report, out, err)
