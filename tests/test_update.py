@@ -26,6 +26,7 @@ from test_real_wheel import assert_report
 EXHAUSTIVE = "EXHAUSTIVE" in os.environ
 USERS = {"README.md", "LICENSE", "src/project/example.py", "tests/test_example.py", "uv.lock"}
 """Files that no update may touch."""
+CI_FILES = {".github/workflows/ci.yml", ".gitlab-ci.yml"}
 
 
 def answers(project: Path) -> dict[str, object]:
@@ -70,6 +71,23 @@ def fresh(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Callabl
 # What people do to a project ---------------------------------------------------------------------------------
 
 
+GITHUB_STEP_AND_JOB = """\
+      - name: Measure
+        run: uv run python benchmark.py
+
+  lint:
+    runs-on: ubuntu-latest
+    steps:
+      - run: uvx ruff check
+"""
+GITLAB_LINE_AND_JOB = """\
+    - uv run python benchmark.py
+
+lint:
+  script: uvx ruff check
+"""
+
+
 def work_on(project: Path, replica: Replica) -> None:
     """Do what people do: dependencies by uv, and edits in every kind of file; nothing is committed."""
     # --frozen leaves the lock alone, which saves a resolution for each line.
@@ -87,6 +105,12 @@ def work_on(project: Path, replica: Replica) -> None:
     append(
         project / "pyproject.toml", '\n[tool.ruff]\nline-length = 100\n\n[tool.ruff.lint]\nselect = ["ALL"]\n'
     )
+    only = '    "Programming Language :: Python :: 3 :: Only",\n'
+    replace(project / "pyproject.toml", only, only + '    "Topic :: Scientific/Engineering",\n')
+    if (project / ".github/workflows/ci.yml").exists():
+        append(project / ".github/workflows/ci.yml", GITHUB_STEP_AND_JOB)
+    if (project / ".gitlab-ci.yml").exists():
+        append(project / ".gitlab-ci.yml", GITLAB_LINE_AND_JOB)
     replace(project / "README.md", "## Start", "## About\n\nWhat it is about.\n\n## Start")
     append(project / "README.md", "\n## Results\n\nGood ones.\n")
     append(project / ".gitignore", "\n/data/\n")
@@ -130,7 +154,9 @@ def worked_on(fresh: Callable[..., Path], replica: Replica) -> Callable[..., Pat
 
 
 @pytest.fixture
-def updated(worked_on: Callable[..., Path], tmp_path: Path) -> Callable[..., None]:
+def updated(
+    fresh: Callable[..., Path], worked_on: Callable[..., Path], tmp_path: Path
+) -> Callable[..., None]:
     """Update a project that was worked on, and compare it with a fresh render that was worked on likewise."""
 
     def updated(before: dict[str, object], data: dict[str, object]) -> None:
@@ -142,13 +168,12 @@ def updated(worked_on: Callable[..., Path], tmp_path: Path) -> Callable[..., Non
         assert kept.items() >= data.items()
         expected = files(worked_on(**kept))
         found = files(project)
+        if kept["ci"] != before.get("ci", "github"):  # its files are new, or gone
+            expected |= {name: files(fresh(**kept))[name] for name in CI_FILES & set(expected)}
         assert set(found) - USERS == set(expected) - USERS
         assert set(found) & USERS == set(files(start)) & USERS
-        for name, text in files(start).items():
-            if name in USERS:
-                assert found[name] == text, name
-            else:
-                assert found[name] == expected[name], name
+        for name, text in found.items():
+            assert text == (files(start) if name in USERS else expected)[name], name
         shutil.rmtree(project.parent)
 
     return updated
@@ -212,6 +237,13 @@ def test_every_accelerator_becomes_every_other_one(
         ({"mirror": "aliyun"}, {"mirror": "official", "pypi_mirror": "official"}),
         ({"mirror": "custom", "mirror_url": "https://example.com/{accelerator}", "mirror_format": "flat"}, {"mirror": "official"}),
         ({}, {"mirror": "custom", "mirror_url": "https://example.com/{accelerator}", "mirror_format": "flat"}),
+        ({"ci": "gitlab"}, {"accelerator": "cu130"}),
+        ({"ci": "gitlab", "accelerator": "cu126"}, {"python_version": "3.11", "mirror": "aliyun"}),
+        ({"ci": "none"}, {"ci": "gitlab"}),
+        ({"ci": "none"}, {"ci": "github", "accelerator": "xpu"}),
+        ({"ci": "github"}, {"ci": "gitlab"}),
+        ({"ci": "github"}, {"ci": "none"}),
+        ({"ci": "gitlab", "accelerator": "xpu"}, {"ci": "github", "accelerator": "cpu"}),
         ({}, {"license": "Apache-2.0"}),
         ({}, {"license": "none"}),
         ({"license": "none"}, {"license": "MIT"}),
@@ -312,7 +344,8 @@ def test_a_second_update_changes_nothing(history: Path, tmp_path: Path, replica:
     work_on(project, replica)
     commit(project)
     update(project, accelerator="cu126")
-    run("git", "commit", "--quiet", "--all", "--message=Update", cwd=project)
+    run("git", "add", "--all", cwd=project)
+    run("git", "commit", "--quiet", "--message=Update", cwd=project)
     update(project)
     update(project, accelerator="cu126")
     assert run("git", "status", "--porcelain", cwd=project).stdout == ""
@@ -350,6 +383,14 @@ def test_message_tells_what_changed_and_what_to_do(fresh: Callable[..., Path]) -
     assert "Torch itself has moved from 2.14.1 to 2.7.1: run your tests before you trust it." in lines
     assert [line for line in lines if line.startswith("LICENSE belongs to you")]
     assert [line.split("  ")[0] for line in map(str.strip, lines) if line.startswith(("git diff", "uv "))] == ["git diff", "uv sync", "uv run test-uv"]  # fmt: skip
+
+
+def test_message_tells_that_another_ci_takes_files_away(fresh: Callable[..., Path]) -> None:
+    project = fresh()
+    lines = copier("update", "--defaults", "--data=ci=gitlab", cwd=project).stderr.splitlines()
+    (line,) = (line for line in lines if line.startswith("The files of CI on github are gone"))
+    (command,) = re.findall("`(.+)`", line)
+    assert "pytest" in run("bash", "-c", command, cwd=project).stdout
 
 
 def test_message_of_a_newer_template_names_both_versions(history: Path, tmp_path: Path) -> None:
