@@ -165,7 +165,7 @@ def updated(
         shutil.copytree(start, project)
         update(project, **data)
         kept = {name: answer for name, answer in answers(project).items() if not name.startswith("_")}
-        assert kept.items() >= data.items()
+        assert kept == {**kept, **data}
         expected = files(worked_on(**kept))
         found = files(project)
         if kept["ci"] != before.get("ci", "github"):  # its files are new, or gone
@@ -218,9 +218,33 @@ def test_every_accelerator_becomes_every_other_one(
     record_property("updates from one accelerator to another", len(targets))
 
 
+def test_projects_with_several_builds_change_too(
+    updated: Callable[..., None], record_property: Callable[[str, object], None]
+) -> None:
+    """Each of the newest accelerators to each other one, beside the CPU; torch 2.13.0 has them all."""
+    pairs = list(itertools.permutations(["cu126", "cu130", "rocm7.2", "xpu"], 2))
+    common = {"python_version": PYTHON, "torch_version": "2.13.0", "switch_to": ["cpu"]}
+    for old, new in pairs:
+        updated({**common, "accelerator": old}, {"accelerator": new})
+    record_property("updates of projects with several builds", len(pairs))
+
+
+CPU_TOO = {"accelerator": "cu130", "switch_to": ["cpu"]}
+
+
 @pytest.mark.parametrize(
     ("before", "data"),
     [
+        ({}, CPU_TOO),
+        ({"accelerator": "rocm7.2"}, {"switch_to": ["cpu", "xpu"]}),
+        (CPU_TOO, {"switch_to": []}),
+        (CPU_TOO, {"switch_to": ["cpu", "cu126"]}),
+        (CPU_TOO, {"switch_to": ["rocm7.2", "xpu"]}),
+        (CPU_TOO, {"accelerator": "cpu", "switch_to": ["cu130"]}),
+        (CPU_TOO, {"accelerator": "cpu", "switch_to": []}),
+        (CPU_TOO, {"companions": ["torchvision"], "torch_version": "2.13.0"}),
+        (CPU_TOO, {"python_version": "3.13", "mirror": "aliyun", "pypi_mirror": "ustc"}),
+        ({**CPU_TOO, "ci": "gitlab"}, {"accelerator": "cu126"}),
         ({}, {"python_version": "3.10"}),
         ({}, {"python_version": "3.13"}),
         ({"python_version": "3.10"}, {"python_version": "3.12"}),
