@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import subprocess
 import sys
 from collections.abc import Callable
@@ -74,6 +75,40 @@ def commands(readme: str, heading: str) -> list[str]:
     return re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
 
 
+def path_with_uv() -> str:
+    """PATH of commands that call uv by its name."""
+    return os.pathsep.join([str(Path(find_uv_bin()).parent), _environment()["PATH"]])
+
+
+def terminal(script: str, cwd: Path, **environment: str) -> str:
+    """Run commands in a terminal, answer every question by Enter; return what was shown. Not on Windows."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    environment = _environment() | {"PATH": path_with_uv(), "TERM": "xterm"} | environment
+    words = ["bash", "-eo", "pipefail", "-c", script]
+    process = subprocess.Popen(words, cwd=cwd, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while True:
+        if not select.select([ours], [], [], 0.5)[0]:
+            os.write(ours, b"\r")
+            continue
+        try:
+            piece = os.read(ours, 65536)
+        except OSError:  # Linux ends like this, macOS with nothing
+            break
+        if not piece:
+            break
+        shown += piece
+    status = process.wait()
+    os.close(ours)
+    text = shown.decode(errors="replace")
+    if status:
+        pytest.fail(f"{script} ended with {status}\n{text}")
+    return text
+
+
 def shell(
     script: str, cwd: Path, *, offline: bool = False, check: bool = True, **environment: str
 ) -> subprocess.CompletedProcess[str]:
@@ -82,8 +117,7 @@ def shell(
     With `offline` there is no network at all, not even loopback, where Linux lets us make a network namespace;
     elsewhere each request goes to a proxy that does not exist.
     """
-    places = [str(Path(find_uv_bin()).parent), _environment()["PATH"]]
-    environment = {"PATH": os.pathsep.join(places)} | environment
+    environment = {"PATH": path_with_uv()} | environment
     words = ["bash", "-eo", "pipefail", "-c", script]
     if offline:
         environment |= {"ALL_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}

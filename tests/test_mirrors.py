@@ -323,7 +323,7 @@ def test_new_project_starts_without_internet(
     start = start.replace("uvx ", f"uvx --python {choice['python_version']} ")
     output = shell(start, tmp_path, offline=True, UV_CACHE_DIR=str(tmp_path / "cache"))
     assert_report(output.stdout[output.stdout.index("matplotlib:") :])
-    sources = {package["source"].get("registry") for package in packages(tmp_path / "myproj")}
+    sources = {package["source"].get("registry") for package in packages(tmp_path / "offline")}
     assert sources == {str(wheels), None}
 
 

@@ -245,6 +245,7 @@ CPU_TOO = {"accelerator": "cu130", "switch_to": ["cpu"]}
         (CPU_TOO, {"companions": ["torchvision"], "torch_version": "2.13.0"}),
         (CPU_TOO, {"python_version": "3.13", "mirror": "aliyun", "pypi_mirror": "ustc"}),
         ({**CPU_TOO, "ci": "gitlab"}, {"accelerator": "cu126"}),
+        ({}, {"language": "zh"}),
         ({}, {"python_version": "3.10"}),
         ({}, {"python_version": "3.13"}),
         ({"python_version": "3.10"}, {"python_version": "3.12"}),
@@ -319,7 +320,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 'readme = "README.md"\nkeywords = ["pytorch"]\n',
             ),
             (".gitignore", ".venv/", ".venv"),
-            ("README.md.jinja", "## Without internet", "## No internet"),
+            ("{% if language == 'en' %}README.md{% endif %}.jinja", "## Without internet", "## No internet"),
         ):
             replace(folder / "template" / name, line, older)
         as_repository(folder)
