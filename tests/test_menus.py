@@ -5,6 +5,7 @@ They are rendered from the template's own files with the facts and answers that 
 
 import itertools
 import re
+from collections.abc import Iterator
 
 import pytest
 import yaml
@@ -15,6 +16,7 @@ from test_data import ACCELERATORS, RELEASES, load
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14", "3.15"]
 FACTS = {name: load(file) for name, file in {"torch_releases": "torch", "accelerators": "accelerators", "platforms_known": "platforms", "mirrors": "mirrors"}.items()}  # fmt: skip
+FACTS["pypi_mirrors"] = load("mirrors", "pypi_mirrors")
 JINJA = SandboxedEnvironment(
     loader=FileSystemLoader(ROOT),
     extensions=["jinja2_ansible_filters.AnsibleCoreFiltersExtension"],
@@ -53,10 +55,12 @@ def test_accelerators(python: str) -> None:
     for accelerator, (label, reason) in choices.items():
         possible = any(has_wheels(version, accelerator, python) for version in RELEASES)
         assert (reason == "") == possible, accelerator
-        assert label.startswith(
-            f"{accelerator:<9} {ACCELERATORS[accelerator][1]}, {ACCELERATORS[accelerator][2]}"
-        )
-        if not possible:
+        if possible:
+            _, name, gpus, *_ = ACCELERATORS[accelerator]
+            words = label.replace(", unverified, ", ", ")
+            assert words.startswith(f"{accelerator:<9} {name}, {gpus}")
+        else:
+            assert label == accelerator
             for way in ways_out(reason):
                 answers = {"accelerator": accelerator, "python_version": python} | way
                 assert any(
@@ -67,15 +71,13 @@ def test_accelerators(python: str) -> None:
 def test_labels_help_to_choose() -> None:
     choices = menu("accelerator", python_version="3.12")
     assert (
-        choices["cu126"][0]
-        == "cu126     CUDA 12.6, Maxwell to Hopper, driver 525.60.13 (Windows 528.33) or newer"
+        choices["cu126"][0] == "cu126     CUDA 12.6, Maxwell to Hopper, driver 525.60.13+ (Windows 528.33+)"
     )
-    assert (
-        choices["cu130"][0]
-        == "cu130     CUDA 13.0, Turing to Blackwell, driver 580.65.06 (Windows 580) or newer"
-    )
+    assert choices["cu130"][0] == "cu130     CUDA 13.0, Turing to Blackwell, driver 580.65.06+ (Windows 580+)"
     assert choices["cpu"][0] == "cpu       CPU, any machine; Apple GPUs through MPS on macOS"
-    assert menu("accelerator", python_version="3.15")["rocm7.1"][0].endswith(", unverified")
+    assert menu("accelerator", python_version="3.15")["rocm7.1"][0].startswith(
+        "rocm7.1   ROCm 7.1, unverified, "
+    )
 
 
 @pytest.mark.parametrize(("python", "accelerator"), list(itertools.product(PYTHONS, ACCELERATORS)))
@@ -126,7 +128,7 @@ def test_platforms() -> None:
     assert "unverified" in labels["linux-aarch64"]
     assert labels["macos-arm64"].endswith("PyPI's wheels, without cu126, macOS 14 or newer")
     choices = menu("platforms", accelerator="rocm7.2", **answers)
-    assert "drops out: torch 2.14.1 has no rocm7.2 wheels there" in choices["windows-x86_64"][0]
+    assert choices["windows-x86_64"][0].endswith("drops out: no rocm7.2 wheels for Python 3.12 there")
     assert choices["macos-x86_64"][0].strip() == "macos-x86_64"
     assert choices["macos-x86_64"][1].endswith("use torch_version=2.2.2")
     old = menu("platforms", torch_version="2.2.2", accelerator="cpu", python_version="3.12")
@@ -145,3 +147,47 @@ def test_mirrors_say_what_nobody_saw_there() -> None:
     }
     assert not [label for label in labels.values() if "unverified" in label]
     assert list(labels) == ["official", "nju", "sjtu", "aliyun", "custom"]
+
+
+# On a terminal -----------------------------------------------------------------------------------------------
+
+
+def combinations() -> Iterator[dict[str, str]]:
+    """Every accelerator with its newest and its oldest release, on every Python that has wheels."""
+    for python, accelerator in itertools.product(PYTHONS, ACCELERATORS):
+        releases = [version for version in RELEASES if has_wheels(version, accelerator, python)]
+        for version in {*releases[:1], *releases[-1:]}:
+            yield {"python_version": python, "accelerator": accelerator, "torch_version": version}
+
+
+@pytest.mark.parametrize("question", ["accelerator", "torch_version", "mirror", "pypi_mirror", "switch_to", "companions", "platforms"])  # fmt: skip
+def test_menus_fit_into_80_columns(question: str) -> None:
+    """A terminal cuts lines off: whole labels, and of reasons what is wrong, if not the way out, have to fit."""
+    before = {"accelerator": ["python_version"], "torch_version": ["python_version", "accelerator"]}
+    seen = set()
+    for answers in combinations():
+        given = {name: answers[name] for name in before.get(question, answers)}
+        if str(given) in seen:
+            continue
+        seen.add(str(given))
+        mark = 5 if question in ("switch_to", "companions", "platforms") else 3
+        for label, reason in menu(question, **given).values():
+            if reason:
+                assert len(f"   - {label} ({reason.partition(': ')[0]}") <= 80, reason
+            else:
+                assert mark + len(label) <= 80, label
+
+
+def test_questions_fit_into_80_columns() -> None:
+    text = re.sub(
+        "^!include .*$", "{}", (ROOT / "copier.yml").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+    lines = [
+        line
+        for document in yaml.safe_load_all(text)
+        for name, question in document.items()
+        if not name.startswith("_") and question.get("when") is not False
+        for line in f"XX {question['help']}".splitlines()  # Copier's sign before a question
+    ]
+    assert len(lines) > 15
+    assert [line for line in lines if len(line) > 80] == []

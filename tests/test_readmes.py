@@ -4,7 +4,6 @@ say about questions, files and figures is so.
 Only hosts have stand-ins: a replica of PyTorch's index with the real wheel for the CPU, and a clone of this template.
 """
 
-import json
 import re
 import shutil
 import sys

@@ -227,7 +227,13 @@ def test_gitignore_keeps_the_lock_and_leaves_out_what_is_made(render: Render) ->
     project = render()
     run("git", "init", "--quiet", cwd=project)
     made = [".venv/bin/python", "dist/project.whl", "src/project/__pycache__/x.pyc"]
-    kept = ["uv.lock", "pyproject.toml.rej", ".python-version", ".copier-answers.yml", "src/project/test_uv.py"]
+    kept = [
+        "uv.lock",
+        "pyproject.toml.rej",
+        ".python-version",
+        ".copier-answers.yml",
+        "src/project/test_uv.py",
+    ]
     ignored = run("git", "check-ignore", *made, *kept, cwd=project).stdout.splitlines()
     assert ignored == made
 
