@@ -41,6 +41,15 @@ class Terminal:
         """The screen from top to bottom, without blanks at the ends of lines."""
         return [line.rstrip() for line in self.screen.display]
 
+    @property
+    def all_lines(self) -> list[str]:
+        """What has left the screen at the top, and the screen."""
+        above = (
+            "".join(row[column].data for column in range(self.screen.columns)).rstrip()
+            for row in self.screen.history.top
+        )
+        return [*above, *self.lines]
+
     def read(self, seconds: float = 0.1) -> bool:
         """Show what the command prints within so many seconds; say whether it printed anything."""
         if self.status is not None:
@@ -71,13 +80,20 @@ class Terminal:
 
     def settle(self) -> None:
         """Read until nothing more is printed."""
-        while self.read(0.3):
+        while self.read(0.15):
             pass
+
+    def send(self, keys: str) -> None:
+        """Press keys without a look at the screen; of a command that has ended nobody hears them."""
+        try:
+            self._process.send(keys)
+        except OSError:
+            self.read()
 
     def press(self, *keys: str) -> None:
         """Press keys one after another, each after the screen shows what the one before did."""
         for key in keys:
-            self._process.send(key)
+            self.send(key)
             self.settle()
 
     def end(self, seconds: float = 60) -> int:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import select
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from uv import find_uv_bin
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """The environment for commands: not the one of the tests, and every Python of pyenv in reach.
 
     pyenv's shims answer for one version only, which depends on the folder and on who called; uv takes a shim
@@ -22,30 +21,29 @@ def _environment() -> dict[str, str]:
     before a project's environment.
     """
     left_out = {"VIRTUAL_ENV", "UV_PYTHON", "UV_INTERNAL__PARENT_INTERPRETER", "PYENV_VERSION"}
-    environment = {name: value for name, value in os.environ.items() if name not in left_out}
+    kept = {name: value for name, value in os.environ.items() if name not in left_out}
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     pythons = [str(path) for path in sorted(pyenv.glob("versions/3.1?.*/bin"))]
-    paths = [path for path in environment["PATH"].split(os.pathsep) if Path(path) != pyenv / "shims"]
-    environment["PATH"] = os.pathsep.join([*pythons, *paths])
-    return environment | {"UV_PYTHON_DOWNLOADS": "never"}
+    paths = [path for path in kept["PATH"].split(os.pathsep) if Path(path) != pyenv / "shims"]
+    return kept | {"PATH": os.pathsep.join([*pythons, *paths]), "UV_PYTHON_DOWNLOADS": "never"}
 
 
 def run(
-    *command: str | Path, cwd: Path, check: bool = True, **environment: str
+    *command: str | Path, cwd: Path, check: bool = True, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a command; with `check` a failure fails the test and shows what was printed."""
     words = [str(word) for word in command]
-    done = subprocess.run(words, cwd=cwd, env=_environment() | environment, text=True, capture_output=True)
+    done = subprocess.run(words, cwd=cwd, env=environment() | variables, text=True, capture_output=True)
     if check and done.returncode:
         pytest.fail(f"{' '.join(words)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done
 
 
 def uv(
-    *arguments: str | Path, cwd: Path, check: bool = True, **environment: str
+    *arguments: str | Path, cwd: Path, check: bool = True, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the uv of the development environment."""
-    return run(find_uv_bin(), *arguments, cwd=cwd, check=check, **environment)
+    return run(find_uv_bin(), *arguments, cwd=cwd, check=check, **variables)
 
 
 def copier(*arguments: str | Path, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -77,51 +75,38 @@ def commands(readme: str, heading: str) -> list[str]:
 
 def path_with_uv() -> str:
     """PATH of commands that call uv by its name."""
-    return os.pathsep.join([str(Path(find_uv_bin()).parent), _environment()["PATH"]])
+    return os.pathsep.join([str(Path(find_uv_bin()).parent), environment()["PATH"]])
 
 
-def terminal(script: str, cwd: Path, **environment: str) -> str:
+def pressing_enter(script: str, cwd: Path, **variables: str) -> str:
     """Run commands in a terminal, answer every question by Enter; return what was shown. Not on Windows."""
-    import pty
+    from terminal import ENTER, Terminal
 
-    ours, theirs = pty.openpty()
-    environment = _environment() | {"PATH": path_with_uv(), "TERM": "xterm"} | environment
     words = ["bash", "-eo", "pipefail", "-c", script]
-    process = subprocess.Popen(words, cwd=cwd, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    shown = b""
-    while True:
-        if not select.select([ours], [], [], 0.5)[0]:
-            os.write(ours, b"\r")
-            continue
-        try:
-            piece = os.read(ours, 65536)
-        except OSError:  # Linux ends like this, macOS with nothing
-            break
-        if not piece:
-            break
-        shown += piece
-    status = process.wait()
-    os.close(ours)
-    text = shown.decode(errors="replace")
-    if status:
-        pytest.fail(f"{script} ended with {status}\n{text}")
-    return text
+    place = environment() | {"PATH": path_with_uv()} | variables
+    terminal = Terminal(words, cwd, place, columns=120, rows=40)
+    while terminal.status is None:
+        if not terminal.read(0.5):
+            terminal.send(ENTER)
+    shown = "\n".join(terminal.all_lines)
+    if terminal.status:
+        pytest.fail(f"{script} ended with {terminal.status}\n{shown}")
+    return shown
 
 
 def shell(
-    script: str, cwd: Path, *, offline: bool = False, check: bool = True, **environment: str
+    script: str, cwd: Path, *, offline: bool = False, check: bool = True, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run commands as a person would, with uv at hand.
 
     With `offline` there is no network at all, not even loopback, where Linux lets us make a network namespace;
     elsewhere each request goes to a proxy that does not exist.
     """
-    environment = {"PATH": path_with_uv()} | environment
+    variables = {"PATH": path_with_uv()} | variables
     words = ["bash", "-eo", "pipefail", "-c", script]
     if offline:
-        environment |= {"ALL_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}
+        variables |= {"ALL_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}
         unshare = ["unshare", "--map-root-user", "--net"]
         if subprocess.run([*unshare, "true"], capture_output=True).returncode == 0:
             words = [*unshare, *words]
-    return run(*words, cwd=cwd, check=check, **environment)
+    return run(*words, cwd=cwd, check=check, **variables)

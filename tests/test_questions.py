@@ -21,6 +21,7 @@ CONTRACT = {
     "mirror": "official",
     "pypi_mirror": "official",
     "ci": "github",
+    "language": "en",
     "license": "MIT",
 }
 

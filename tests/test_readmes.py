@@ -18,7 +18,7 @@ import yaml
 from conftest import REAL_TORCH
 from packaging.version import Version
 from replica import Replica
-from support import ROOT, commands, commit, path_with_uv, run, shell, terminal, uv
+from support import ROOT, commands, commit, path_with_uv, pressing_enter, run, shell, uv
 from templates import as_repository, this_template, working_tree
 from test_data import ACCELERATORS, RELEASES, load
 from test_mirrors import MIRRORS, PYPI_MIRRORS
@@ -92,7 +92,7 @@ def hosts(real_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminal")
 def test_commands_of_the_readme(hosts: dict[str, str], tmp_path: Path) -> None:
     start, answered = commands(README, "Start a project")
-    seen = terminal(start, tmp_path, **hosts)
+    seen = pressing_enter(start, tmp_path, **hosts)
     assert "Which accelerator should PyTorch use?" in seen
     assert f"torch:{REAL_TORCH}+cpu" in seen
     project = tmp_path / "myproj"
@@ -161,7 +161,7 @@ def test_commands_of_the_chinese_readme(hosts: dict[str, str], tmp_path: Path) -
     # The default index of this machine stands for TUNA; the project's mirrors are taken out before uv asks them.
     assert start.count(TUNA) == 1
     copy, enter, test = start.replace(TUNA, "").strip().splitlines()
-    terminal(copy, tmp_path, **hosts)
+    pressing_enter(copy, tmp_path, **hosts)
     project = tmp_path / "myproj"
     assert enter == "cd myproj"
     indexes = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["uv"]["index"]

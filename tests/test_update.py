@@ -398,23 +398,22 @@ def test_message_tells_what_changed_and_what_to_do(fresh: Callable[..., Path]) -
     project = fresh(python_version=PYTHON)
     data = ["--data=accelerator=cu118", "--data=torch_version=2.7.1", "--data=license=Apache-2.0"]
     lines = copier("update", "--defaults", *data, cwd=project).stderr.splitlines()
-    assert "project now has torch 2.7.1 for CUDA 11.8 on Python 3.11. What the update changed:" in lines
+    assert "project now has torch 2.7.1 for CUDA 11.8 on Python 3.11." in lines
     changed = {line.strip() for line in lines if "->" in line}
     assert changed == {
         "accelerator: cpu -> cu118",
         "torch_version: 2.14.1 -> 2.7.1",
         "license: MIT -> Apache-2.0",
     }
-    assert "Torch itself has moved from 2.14.1 to 2.7.1: run your tests before you trust it." in lines
+    assert "Torch itself has moved from 2.14.1 to 2.7.1:" in lines
     assert [line for line in lines if line.startswith("LICENSE belongs to you")]
     assert [line.split("  ")[0] for line in map(str.strip, lines) if line.startswith(("git diff", "uv "))] == ["git diff", "uv sync", "uv run test-uv"]  # fmt: skip
 
 
 def test_message_tells_that_another_ci_takes_files_away(fresh: Callable[..., Path]) -> None:
     project = fresh()
-    lines = copier("update", "--defaults", "--data=ci=gitlab", cwd=project).stderr.splitlines()
-    (line,) = (line for line in lines if line.startswith("The files of CI on github are gone"))
-    (command,) = re.findall("`(.+)`", line)
+    message = copier("update", "--defaults", "--data=ci=gitlab", cwd=project).stderr
+    (command,) = re.findall(r"The files of CI on github are gone,[^`]*`(.+)`", message)
     assert "pytest" in run("bash", "-c", command, cwd=project).stdout
 
 
