@@ -10,6 +10,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import test_mirrors
@@ -18,9 +19,11 @@ import yaml
 from conftest import REAL_TORCH
 from packaging.version import Version
 from replica import Replica
+from situations import Machines, Situation, smi
 from support import ROOT, commands, commit, path_with_uv, pressing_enter, run, shell, uv
 from templates import as_repository, this_template, working_tree
 from test_data import ACCELERATORS, RELEASES, load
+from test_menus import menu
 from test_mirrors import MIRRORS, PYPI_MIRRORS
 
 Render = Callable[..., Path]
@@ -275,9 +278,10 @@ def test_readmes_name_all_questions_and_answers(readme: str) -> None:
     assert set(re.findall("`(.*?)`", " ".join(answers for _, answers in rows))) >= INSIDE
     for (name, *_), answers in rows:
         said = [word for word in re.findall("`(.*?)`", answers) if word not in INSIDE]
-        if name in ("python_version", "torch_version"):
-            words = re.findall(r"\d[\d.]*\d", answers)
-            assert words == [offered[name][0], offered[name][-1]]
+        if name == "python_version":
+            assert re.findall(r"[\d.]+\d", answers) == [offered[name][0], offered[name][-1]]
+        elif name == "torch_version":  # only the first: a new release is added in data/ alone
+            assert re.findall(r"[\d.]+\d", answers) == [offered[name][0]]
         elif name == "accelerator":
             cuda = [key for key in offered[name] if key.startswith("cu")]
             rocm = [key for key in offered[name] if key.startswith("rocm")]
@@ -299,3 +303,29 @@ def test_links_lead_somewhere() -> None:
                 assert target[1:] in anchors, (file, target)
             elif "://" not in target:
                 assert (file.parent / target).is_file(), (file, target)
+
+
+def test_example_of_a_problem_is_what_test_uv_says(template: Path, tmp_path: Path) -> None:
+    old_driver = Situation("cu130", smi=smi("550.54.14", ("NVIDIA A100", "8.0")))
+    (line,) = Machines(template, tmp_path).diagnose(old_driver).err
+    for readme in (README, CHINESE):
+        assert f"\n```\n{line}\n```\n" in readme
+
+
+def test_pictures_show_the_questionnaire_of_now() -> None:
+    """They are made by scripts/pictures.py; what it photographs has not changed since."""
+    shown = {}
+    for file in (ROOT / ".github/pictures").iterdir():
+        text = file.read_text(encoding="utf-8")
+        assert "url(http" not in text
+        rows: dict[str, str] = {}
+        for element in ElementTree.fromstring(text).iter("{http://www.w3.org/2000/svg}text"):
+            row = element.get("y", "")
+            rows[row] = rows.get(row, "") + (element.text or "").replace("\xa0", " ")
+        shown[file.name] = "\n".join(rows.values())
+    assert set(shown) == {"questionnaire.svg", "test-uv.svg"}
+    for label, reason in menu("accelerator", python_version="3.14").values():
+        line = f"{label} ({reason})" if reason else label
+        assert line[:75] in shown["questionnaire.svg"]
+    assert "torch:2." in shown["test-uv.svg"]
+    assert "test-uv: torch 2." in shown["test-uv.svg"]

@@ -13,7 +13,7 @@ import pytest
 from conftest import REAL_TORCH
 from jsonschema import validate
 from situations import REPORT_SCHEMA
-from support import commit, copier, run, uv
+from support import commit, copier, run, shell, uv
 from uv import find_uv_bin
 
 pytestmark = pytest.mark.xdist_group("real wheel")
@@ -69,6 +69,13 @@ def test_lock_takes_the_chosen_build_on_linux_and_the_default_one_on_macos(proje
 def test_test_uv_runs(project: Path) -> None:
     done = uv("run", "--locked", "test-uv", cwd=project)
     assert_report(done.stdout)
+    assert done.stderr == ""
+
+
+def test_reader_may_go_away(project: Path) -> None:
+    done = shell("uv run --locked test-uv --json | head -n 1", project)
+    assert (done.stdout, done.stderr) == ("{\n", "")
+    done = shell("set +o pipefail; uv run --locked test-uv | true", project)
     assert done.stderr == ""
 
 
