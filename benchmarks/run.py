@@ -213,14 +213,15 @@ def beside_uv_add(scratch: Path, pairs: int) -> Iterator[tuple[str, dict[str, fl
     yield "lock", ratio(lambda: uv("lock", cwd=ours), lambda: uv("lock", cwd=plain), pairs, reset)
     uv("sync", cwd=ours)
     python = ours / (".venv/Scripts/python.exe" if os.name == "nt" else ".venv/bin/python")
-    yield (
-        "test-uv",
-        ratio(
-            lambda: run(python, "-m", "project.test_uv", cwd=ours),
-            lambda: run(python, "-c", "import torch", cwd=ours),
-            pairs,
-        ),
-    )
+    for name, imports in (("test-uv", "torch"), ("test-uv, imports", "torch, numpy, matplotlib")):
+        yield (
+            name,
+            ratio(
+                lambda: run(python, "-m", "project.test_uv", cwd=ours),
+                lambda imports=imports: run(python, "-c", f"import {imports}", cwd=ours),
+                pairs,
+            ),
+        )
 
 
 WORDS = {
@@ -232,6 +233,7 @@ WORDS = {
     "bytes": "bytes that it downloads",
     "lock": "`uv lock` of a CPU project against `uv add torch`, caches filled",
     "test-uv": "`test-uv` against `import torch`",
+    "test-uv, imports": "`test-uv` against `import torch, numpy, matplotlib`",
 }
 
 

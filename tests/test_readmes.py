@@ -4,6 +4,7 @@ say about questions, files and figures is so.
 Only hosts have stand-ins: a replica of PyTorch's index with the real wheel for the CPU, and a clone of this template.
 """
 
+import json
 import re
 import shutil
 import sys
@@ -329,3 +330,23 @@ def test_pictures_show_the_questionnaire_of_now() -> None:
         assert line[:75] in shown["questionnaire.svg"]
     assert "torch:2." in shown["test-uv.svg"]
     assert "test-uv: torch 2." in shown["test-uv.svg"]
+
+
+def test_figures_are_those_of_the_recorded_run() -> None:
+    record = json.loads((ROOT / "benchmarks/results.json").read_text())
+    figures = record["figures"]
+    expected = []
+    for name in ("bytes", "packages", "lock", "test-uv", "render", "update"):
+        sides = [figures[name]["ours"], figures[name]["theirs"]]
+        cells = {
+            "bytes": [f"{size / 1e9:.2f} GB" for size in sides],
+            "packages": [str(count) for count in sides],
+        }.get(name, [f"{seconds:.1f} s" for seconds in sides])
+        expected.append([f"{figures[name]['ratio']:.2f}", *cells])
+    for readme in (README, CHINESE):
+        rows = [
+            [cell.strip() for cell in row.split("|")[2:5]] for row in readme.splitlines() if row[:1] == "|"
+        ]
+        assert [row for row in rows if row[0].replace(".", "", 1).isdigit()] == expected
+        (place,) = [line for line in readme.splitlines() if record["date"] in line and "torch 2.13.0" in line]
+        assert record["machine"] in place
