@@ -44,3 +44,18 @@ def test_no_registry_is_named(needle: str) -> None:
     assert [
         str(path) for path in working_tree() if re.search(needle, path.read_bytes().decode(errors="replace"))
     ] == []
+
+
+def test_issue_forms_are_valid() -> None:
+    folder = ROOT / ".github/ISSUE_TEMPLATE"
+    check = Path(sys.executable).with_name("check-jsonschema")
+    forms = sorted(set(folder.iterdir()) - {folder / "config.yml"})
+    assert len(forms) == 2
+    run(check, "--builtin-schema=vendor.github-issue-forms", *forms, cwd=ROOT)
+    run(check, "--builtin-schema=vendor.github-issue-config", folder / "config.yml", cwd=ROOT)
+    for form in forms:
+        fields = [field for field in yaml.safe_load(form.read_text())["body"] if field["type"] != "markdown"]
+        assert len({field["id"] for field in fields}) == len(fields)
+    build = (folder / "build.yml").read_text()
+    assert ".copier-answers.yml" in build
+    assert "uv run test-uv --json" in build
