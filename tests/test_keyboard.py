@@ -35,7 +35,7 @@ def start(template: Path, tmp_path: Path) -> Start:
     """Start `copier copy` into the folder myproj, on a terminal of a given size."""
 
     def start(*options: str, columns: int = 80, rows: int = 24) -> Terminal:
-        command = [*COPY, *options, template, tmp_path / "myproj"]
+        command = [*COPY, *options, template, "myproj"]
         return Terminal(command, tmp_path, environment(), columns=columns, rows=rows)
 
     return start

@@ -31,7 +31,7 @@ Render = Callable[..., Path]
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CHINESE = (ROOT / "README.zh-CN.md").read_text(encoding="utf-8")
-TUNA = " --default-index https://pypi.tuna.tsinghua.edu.cn/simple"
+TUNA = "https://pypi.tuna.tsinghua.edu.cn/simple"
 
 # Sections whose commands other tests execute.
 ELSEWHERE = {
@@ -158,13 +158,17 @@ def torch_of(project: Path) -> str:
 @pytest.mark.xdist_group("real wheel")
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminal")
 def test_commands_of_the_chinese_readme(hosts: dict[str, str], tmp_path: Path) -> None:
-    """They are the English ones, except the first: it takes Copier and the project's wheels from mirrors."""
-    own = [block for block in blocks(CHINESE) if block not in blocks(README)]
-    (start,) = own
-    assert sorted(blocks(CHINESE)) == sorted([start, *blocks(README)[1:]])
+    """They are the English ones, except the first two: uv, Copier and the project's wheels come from mirrors."""
+    install, start = (block for block in blocks(CHINESE) if block not in blocks(README))
+    assert sorted(blocks(CHINESE)) == sorted([install, start, *blocks(README)[1:]])
     # The default index of this machine stands for TUNA; the project's mirrors are taken out before uv asks them.
-    assert start.count(TUNA) == 1
-    copy, enter, test = start.replace(TUNA, "").strip().splitlines()
+    assert install.count(f" --index-url {TUNA}") == 1
+    assert start.count(f" --default-index {TUNA}") == 1
+    shell(f"uv venv --seed --python {sys.executable} {tmp_path}/pip", tmp_path)
+    path = f"{tmp_path}/pip/bin:{path_with_uv()}"
+    shell(install.replace(f" --index-url {TUNA}", ""), tmp_path, PATH=path)
+    assert (tmp_path / "pip/bin/uvx").is_file()
+    copy, enter, test = start.replace(f" --default-index {TUNA}", "").strip().splitlines()
     pressing_enter(copy, tmp_path, **hosts)
     project = tmp_path / "myproj"
     assert enter == "cd myproj"

@@ -111,7 +111,9 @@ def work_on(project: Path, replica: Replica) -> None:
         append(project / ".github/workflows/ci.yml", GITHUB_STEP_AND_JOB)
     if (project / ".gitlab-ci.yml").exists():
         append(project / ".gitlab-ci.yml", GITLAB_LINE_AND_JOB)
-    replace(project / "README.md", "## Start", "## About\n\nWhat it is about.\n\n## Start")
+    readme = project / "README.md"
+    about = "\n## About\n\nWhat it is about.\n\n## "  # before the first heading
+    readme.write_text(readme.read_text("utf-8").replace("\n## ", about, 1), encoding="utf-8")
     append(project / "README.md", "\n## Results\n\nGood ones.\n")
     append(project / ".gitignore", "\n/data/\n")
     append(project / "src/project/example.py", "\n\ndef mine() -> None: ...\n")
