@@ -104,7 +104,7 @@ def test_commands_of_the_readme(hosts: dict[str, str], tmp_path: Path) -> None:
 
     (tmp_path / "answered").mkdir()
     shell(answered, tmp_path / "answered", **hosts)
-    assert '"cu126"' in (tmp_path / "answered/myproj/src/myproj/test_uv.py").read_text()
+    assert 'ACCELERATOR = "cu126"\n' in (tmp_path / "answered/myproj/src/myproj/test_uv.py").read_text()
 
     report, insisting = commands(README, "Ask test-uv")
     done = shell(report, project, **hosts)
@@ -116,13 +116,7 @@ def test_commands_of_the_readme(hosts: dict[str, str], tmp_path: Path) -> None:
         assert done.returncode == 1
         assert done.stderr.startswith("test-uv: ")
 
-    change, news, undo = commands(README, "Change the accelerator, take updates")
-    shell(change, project, **hosts)
-    assert torch_of(project) == f"{REAL_TORCH}+cu126"
-    shell(undo, project, **hosts)
-    assert run("git", "status", "--porcelain", cwd=project).stdout == ""
-    shell(news, project, **hosts)
-    assert torch_of(project) == f"{REAL_TORCH}+cpu"
+    check_updates(project, hosts, *commands(README, "Change the accelerator, take updates"))
 
     (export,) = commands(README, "Questions people ask")
     shell(f"uv venv --seed --python {sys.executable} {tmp_path}/pip", tmp_path)
@@ -148,6 +142,16 @@ def test_commands_of_the_readme(hosts: dict[str, str], tmp_path: Path) -> None:
         "Mirrors",
     }
     assert executed | set(ELSEWHERE) == with_commands(README)
+
+
+def check_updates(project: Path, hosts: dict[str, str], change: str, news: str, undo: str) -> None:
+    """Change the accelerator, undo it, and take the template's news, of which there are none."""
+    shell(change, project, **hosts)
+    assert torch_of(project) == f"{REAL_TORCH}+cu126"
+    shell(undo, project, **hosts)
+    assert run("git", "status", "--porcelain", cwd=project).stdout == ""
+    shell(news, project, **hosts)
+    assert torch_of(project) == f"{REAL_TORCH}+cpu"
 
 
 def torch_of(project: Path) -> str:
@@ -215,13 +219,7 @@ def test_commands_of_a_rendered_readme(hosts: dict[str, str], tmp_path: Path) ->
     run("git", "add", ".", cwd=project)
     run("git", "commit", "--quiet", "--message=Lock", cwd=project)
 
-    change, news, undo = commands(readme, "PyTorch")
-    shell(change, project, **hosts)
-    assert torch_of(project) == f"{REAL_TORCH}+cu126"
-    shell(undo, project, **hosts)
-    assert run("git", "status", "--porcelain", cwd=project).stdout == ""
-    shell(news, project, **hosts)
-    assert torch_of(project) == f"{REAL_TORCH}+cpu"
+    check_updates(project, hosts, *commands(readme, "PyTorch"))
 
     official, _ = commands(readme, "Mirrors")
     shell(official, project, **hosts)
