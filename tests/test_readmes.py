@@ -352,3 +352,12 @@ def test_figures_are_those_of_the_recorded_run() -> None:
         assert [row for row in rows if row[0].replace(".", "", 1).isdigit()] == expected
         (place,) = [line for line in readme.splitlines() if record["date"] in line and "torch 2.13.0" in line]
         assert record["machine"] in place
+
+
+@pytest.mark.parametrize("readme", [README, CHINESE], ids=["English", "Chinese"])
+def test_drivers_are_those_of_the_data(readme: str) -> None:
+    (line,) = [line for line in readme.replace("\n", " ").split("  **") if "CUDA 11.8" in line]
+    said = re.findall(r"\d{3}(?:\.\d+)*", line)
+    floors = {key: columns[3:5] for key, columns in ACCELERATORS.items() if key.startswith("cu")}
+    assert said == [*floors["cu118"], *floors["cu126"], *floors["cu130"]]
+    assert {tuple(floor) for floor in floors.values()} == {tuple(floors[key]) for key in ("cu118", "cu126", "cu130")}  # fmt: skip
