@@ -62,38 +62,35 @@ def all_but(*names: str) -> list[str]:
     return [f"--data={name}={word}" for name, word in words.items() if name not in names]
 
 
+def lowest(terminal: Terminal) -> str:
+    """Return the name of the lowest question on the screen, which is the one that is open, or nothing."""
+    for line in reversed(terminal.lines):
+        for name, (first, *_) in QUESTIONS.items():
+            if line.endswith(first):
+                return name
+    return ""
+
+
 def asked(terminal: Terminal) -> str:
     """Wait for a question; return its name."""
-    found: list[str] = []
-
-    def a_question_is_open() -> bool:
-        # The newest question is the lowest one, and open as long as no message follows.
-        rows = [
-            (row, name)
-            for name, (first, *_) in QUESTIONS.items()
-            for row, line in enumerate(terminal.lines)
-            if line.endswith(first)
-        ]
-        found[:] = [max(rows)[1]] if rows else []
-        return bool(rows)
-
-    terminal.wait(a_question_is_open)
+    terminal.wait(lambda: lowest(terminal) != "")
     terminal.settle()
-    a_question_is_open()
-    return found[0]
+    return lowest(terminal)
 
 
-def answer(terminal: Terminal, question: str, *keys: str) -> None:
-    """Wait for a question and press keys, and Enter at the end."""
-    terminal.wait(lambda: asked(terminal) == question)
+def answer(terminal: Terminal, question: str, *keys: str, refused: bool = False) -> None:
+    """Wait for a question, press keys, and Enter at the end; unless it is refused, wait for what follows."""
+    terminal.wait(lambda: lowest(terminal) == question)
+    terminal.settle()
     terminal.press(*keys, ENTER)
+    if not refused:
+        terminal.wait(lambda: terminal.status is not None or lowest(terminal) != question)
 
 
 def accept_until(terminal: Terminal, question: str) -> None:
     """Answer every question before this one by Enter."""
     while (name := asked(terminal)) != question:
         answer(terminal, name)
-        terminal.wait(lambda name=name: asked(terminal) != name)
 
 
 def answers(project: Path) -> dict[str, object]:
@@ -131,10 +128,9 @@ def test_enter_alone_gives_the_defaults(
                 "xpu       XPU, Intel GPUs on Linux and Windows",
             ):
                 assert shows(terminal, line)
-        terminal.press(ENTER)
+        answer(terminal, name)
         if name == LAST:
             break
-        terminal.wait(lambda name=name: asked(terminal) != name)
     assert terminal.end() == 0
     not_asked = {"mirror_url", "mirror_format", "pypi_mirror_url"}
     assert [*seen] == [name for name in QUESTIONS if name not in not_asked]
@@ -179,10 +175,10 @@ def test_keys_choose(start: Start, tmp_path: Path) -> None:
 
 def test_a_refused_text_can_be_mended(start: Start, tmp_path: Path) -> None:
     terminal = start(*all_but(LAST))
-    answer(terminal, "project_name", "/..")
+    answer(terminal, "project_name", "/..", refused=True)
     terminal.wait('"myproj/.." is no project name')
     terminal.press("\x7f", "\x7f", "\x7f", "-2", ENTER)
-    answer(terminal, LAST, "nobody")
+    answer(terminal, LAST, "nobody", refused=True)
     terminal.wait('"nobody" is no e-mail address')
     terminal.press("@example.com", ENTER)
     assert terminal.end() == 0

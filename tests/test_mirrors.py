@@ -506,7 +506,7 @@ urls = st.lists(pieces | st.text(max_size=3), min_size=1, max_size=6).map("".joi
 @example(url="https://me:secret@example.com/whl")
 @example(url="https://me@example.com")
 @example(url="../wheels")
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])  # fmt: skip
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])  # fmt: skip
 def test_any_url_is_refused_in_one_line_or_rendered_exactly(
     template: Path, tmp_path_factory, url: str
 ) -> None:

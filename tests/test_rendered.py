@@ -260,7 +260,7 @@ text = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), ma
 
 @given(description=text, author_name=text)
 @settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -224,7 +224,7 @@ def test_projects_with_several_builds_change_too(
     updated: Callable[..., None], record_property: Callable[[str, object], None]
 ) -> None:
     """Each of the newest accelerators to each other one, beside the CPU; torch 2.13.0 has them all."""
-    pairs = list(itertools.permutations(["cu126", "cu130", "rocm7.2", "xpu"], 2))
+    pairs = list(itertools.permutations(["cu126", "cu130", "rocm7.2", "xpu"], 2))[:: 1 if EXHAUSTIVE else 3]
     common = {"python_version": PYTHON, "torch_version": "2.13.0", "switch_to": ["cpu"]}
     for old, new in pairs:
         updated({**common, "accelerator": old}, {"accelerator": new})
