@@ -96,11 +96,8 @@ def updating(scratch: Path, pairs: int) -> dict[str, float]:
         project = scratch / f"{name} project"
         copy(template, project)
         as_repository(project)
-        identity = ["-c", "user.name=Benchmark", "-c", "user.email=benchmark@example.com"]
         (template / "template/NEWS.md").write_text("News\n")
-        run("git", "add", ".", cwd=template)
-        run("git", *identity, "commit", "--quiet", "-m", "News", cwd=template)
-        run("git", *identity, "tag", "-a", "0.2.0", "-m", "News", cwd=template)
+        as_repository(template, "0.2.0")
         projects.append(project)
 
     def reset() -> None:
@@ -144,7 +141,7 @@ def cpu_project(wheel: Path, project: Path, template: Path) -> Path:
     return project
 
 
-def plain_project(wheel: Path, project: Path, like: Path) -> Path:
+def plain_project(project: Path, like: Path) -> Path:
     """Make the same project as `uv add torch` would: torch from PyPI, and no word on indexes or machines."""
     shutil.copytree(like, project)
     file = project / "pyproject.toml"
@@ -198,7 +195,7 @@ def applies(package: dict) -> bool:
 def beside_uv_add(scratch: Path, pairs: int) -> Iterator[tuple[str, dict[str, float]]]:
     wheel = torch_wheel(scratch / "wheels")
     ours = cpu_project(wheel, scratch / "project", this_template(scratch / "template"))
-    plain = plain_project(wheel, scratch / "plain" / "project", ours)
+    plain = plain_project(scratch / "plain" / "project", ours)
     uv("lock", cwd=ours)
     uv("lock", cwd=plain)
     mine, theirs = downloads(ours, wheel), downloads(plain, wheel)

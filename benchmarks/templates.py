@@ -59,14 +59,14 @@ def fixed_template(folder: Path, ours: Path) -> Path:
     return folder
 
 
-def as_repository(template: Path) -> Path:
-    """Commit all of a template and tag it."""
+def as_repository(template: Path, tag: str = "0.1.0") -> Path:
+    """Commit all of a folder, which may be a repository already, and tag it as a version."""
     identity = ["-c", "user.name=Benchmark", "-c", "user.email=benchmark@example.com"]
     for command in (
         ["init", "--quiet"],
         ["add", "."],
         ["commit", "--quiet", "-m", "x"],
-        ["tag", "-a", "0.1.0", "-m", "x"],
+        ["tag", "-a", tag, "-m", "x"],
     ):
         subprocess.run(["git", *identity, *command], cwd=template, check=True)
     return template

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from uv import find_uv_bin
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,6 +66,17 @@ def commit(project: Path) -> None:
     run("git", "init", "--quiet", "--initial-branch=main", cwd=project)
     run("git", "add", ".", cwd=project)
     run("git", "commit", "--quiet", "--message=Start", cwd=project)
+
+
+def questions() -> dict[str, dict]:
+    """What people are asked, in order: name -> the question as copier.yml has it."""
+    text = (ROOT / "copier.yml").read_text(encoding="utf-8")
+    return {
+        name: question
+        for document in yaml.safe_load_all(re.sub("^!include .*$", "{}", text, flags=re.MULTILINE))
+        for name, question in document.items()
+        if not name.startswith("_") and question.get("when") is not False
+    }
 
 
 def commands(readme: str, heading: str) -> list[str]:

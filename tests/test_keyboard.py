@@ -1,6 +1,5 @@
 """The questionnaire as people meet it: in a terminal, answered by keyboard."""
 
-import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support import ROOT, commit, environment, run
+from support import commit, environment, questions, run
 from templates import as_repository
 
 if sys.platform == "win32":
@@ -20,13 +19,7 @@ Start = Callable[..., Terminal]
 
 COPY = [sys.executable, "-m", "copier", "copy"]
 SIZES = {"80x24": (80, 24), "120x40": (120, 40)}
-TEXT = re.sub("^!include .*$", "{}", (ROOT / "copier.yml").read_text(encoding="utf-8"), flags=re.MULTILINE)
-QUESTIONS = {
-    name: question["help"].splitlines()
-    for document in yaml.safe_load_all(TEXT)
-    for name, question in document.items()
-    if not name.startswith("_") and "help" in question
-}
+QUESTIONS = {name: question["help"].splitlines() for name, question in questions().items()}
 LAST = "author_email"
 
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
-from support import ROOT
+from support import ROOT, questions
 from test_data import ACCELERATORS, RELEASES, load
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14", "3.15"]
@@ -179,14 +179,9 @@ def test_menus_fit_into_80_columns(question: str) -> None:
 
 
 def test_questions_fit_into_80_columns() -> None:
-    text = re.sub(
-        "^!include .*$", "{}", (ROOT / "copier.yml").read_text(encoding="utf-8"), flags=re.MULTILINE
-    )
     lines = [
         line
-        for document in yaml.safe_load_all(text)
-        for name, question in document.items()
-        if not name.startswith("_") and question.get("when") is not False
+        for question in questions().values()
         for line in f"XX {question['help']}".splitlines()  # Copier's sign before a question
     ]
     assert len(lines) > 15

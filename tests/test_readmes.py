@@ -21,7 +21,7 @@ from conftest import REAL_TORCH
 from packaging.version import Version
 from replica import Replica
 from situations import Machines, Situation, smi
-from support import ROOT, commands, commit, path_with_uv, pressing_enter, run, shell, uv
+from support import ROOT, commands, commit, path_with_uv, pressing_enter, questions, run, shell, uv
 from templates import as_repository, this_template, working_tree
 from test_data import ACCELERATORS, RELEASES, load
 from test_menus import menu
@@ -240,17 +240,9 @@ def test_commands_of_a_rendered_readme(hosts: dict[str, str], tmp_path: Path) ->
 # What they say -----------------------------------------------------------------------------------------------
 
 
-def questions() -> dict[str, list[str] | None]:
+def answers_offered() -> dict[str, list[str] | None]:
     """The questions that people are asked, with the answers offered to somebody; None for any text."""
-    text = re.sub(
-        "^!include .*$", "{}", (ROOT / "copier.yml").read_text(encoding="utf-8"), flags=re.MULTILINE
-    )
-    fixed = {
-        name: question.get("choices")
-        for document in yaml.safe_load_all(text)
-        for name, question in document.items()
-        if not name.startswith("_") and question.get("when") is not False
-    }
+    fixed = {name: question.get("choices") for name, question in questions().items()}
     from_facts = {
         "python_version": sorted({python for row in RELEASES.values() for python in row["python"]}, key=Version),
         "accelerator": list(ACCELERATORS),
@@ -272,7 +264,7 @@ INSIDE = {"mirror_url", "mirror_format", "pypi_mirror_url"}  # in the rows of th
 
 @pytest.mark.parametrize("readme", [README, CHINESE], ids=["English", "Chinese"])
 def test_readmes_name_all_questions_and_answers(readme: str) -> None:
-    offered = questions()
+    offered = answers_offered()
     (table,) = re.findall(r"^\| `project_name`.*?\n\n", readme, re.MULTILINE | re.DOTALL)
     columns = [line.split("|") for line in table.splitlines() if line]
     rows = [(re.findall("`(.*?)`", first), answers) for _, first, answers, *_ in columns]

@@ -329,12 +329,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in folder.iterdir():
         if path.name != ".git":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    this_template(folder)
-    run("git", "add", "--all", cwd=folder)
-    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
-    run("git", *identity, "commit", "--quiet", "--message=Working tree", cwd=folder)
-    run("git", *identity, "tag", "--annotate", "999.0.0", "--message=Working tree", cwd=folder)
-    return folder
+    return as_repository(this_template(folder), "999.0.0")
 
 
 @pytest.mark.parametrize("given", [{}, {"accelerator": "cu126", "companions": ["torchvision"], "mirror": "nju"}], ids=str)  # fmt: skip
@@ -476,9 +471,7 @@ def retired(repository: Path, tmp_path: Path) -> Iterator[Path]:
     run("git", "clone", "--quiet", repository, folder, cwd=tmp_path)
     facts = folder / "data/torch.yml"
     facts.write_text(re.sub(r"(?m)^ +cu118 .*\n", "", facts.read_text()))
-    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
-    run("git", *identity, "commit", "--quiet", "--all", "--message=Retire cu118", cwd=folder)
-    run("git", *identity, "tag", "--annotate", "0.2.0", "--message=Retire cu118", cwd=folder)
+    as_repository(folder, "0.2.0")
     return folder
 
 
@@ -519,9 +512,7 @@ def test_no_saved_answer_is_replaced_in_silence(
     text = (folder / name).read_text()
     (folder / name).write_text(re.sub(pattern, "", text))
     assert (folder / name).read_text() != text
-    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
-    run("git", *identity, "commit", "--quiet", "--all", "--message=Retire", cwd=folder)
-    run("git", *identity, "tag", "--annotate", "0.2.0", "--message=Retire", cwd=folder)
+    as_repository(folder, "0.2.0")
     said = refused(project)
     assert f"'{question}'" in said
 
