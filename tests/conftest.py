@@ -14,6 +14,20 @@ from templates import this_template
 REAL_TORCH = "2.13.0"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def copier_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep Copier from the user's settings and from the cache of repositories, which all processes share.
+
+    Two workers that give one URL to two repositories would else get each other's.
+    """
+    folder = tmp_path_factory.mktemp("copier")
+    (folder / "settings.yml").write_text("{}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COPIER_CACHE_DIR", str(folder / "cache"))
+        patch.setenv("COPIER_SETTINGS_PATH", str(folder / "settings.yml"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The working tree as a plain folder: Copier reads it as it is, without a clone."""
