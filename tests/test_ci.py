@@ -38,7 +38,6 @@ PROJECTS = {
     "arm": {"platforms": ["linux-aarch64"]},
     "intel mac": {"torch_version": "2.2.2", "platforms": ["linux-x86_64", "macos-x86_64"]},
 }
-one_worker = pytest.mark.xdist_group("ci files")
 BINARIES = Path(sys.executable).parent
 
 
@@ -69,7 +68,6 @@ def of(projects: Mapping[tuple[str, str], Path], ci: str, *places: str) -> list[
 # Valid files ------------------------------------------------------------------------------------------------
 
 
-@one_worker
 @pytest.mark.parametrize(
     ("ci", "schema", "place"),
     [
@@ -87,7 +85,6 @@ def test_schemas_are_met(projects: dict[tuple[str, str], Path], ci: str, schema:
     )  # fmt: skip
 
 
-@one_worker
 def test_zizmor_finds_nothing(projects: dict[tuple[str, str], Path]) -> None:
     files = of(projects, "github", ".github/workflows/*.yml", ".github/dependabot.yml")
     options = ["--offline", "--persona=pedantic", "--strict-collection", "--format=json", "--no-progress"]
@@ -96,7 +93,6 @@ def test_zizmor_finds_nothing(projects: dict[tuple[str, str], Path]) -> None:
     assert done.stderr.count("completed") == len(files)
 
 
-@one_worker
 def test_actions_are_pinned_once(projects: dict[tuple[str, str], Path]) -> None:
     """data/ci.yml, the rendered workflows and this repository's own name the same commits."""
     pins = yaml.safe_load((ROOT / "data/ci.yml").read_text())["actions"]
@@ -125,7 +121,6 @@ def test_gitlab_without_linux_is_refused(render: Render) -> None:
 # In step with the project -----------------------------------------------------------------------------------
 
 
-@one_worker
 def test_pythons_agree(projects: dict[tuple[str, str], Path]) -> None:
     """test_matrix.py has the same for every build, on GitHub."""
     for (ci, _), folder in projects.items():
@@ -143,7 +138,6 @@ def test_pythons_agree(projects: dict[tuple[str, str], Path]) -> None:
         assert (folder / ".python-version").read_text().strip() == pythons[0]
 
 
-@one_worker
 def test_machines_are_those_of_the_project(projects: dict[tuple[str, str], Path]) -> None:
     def machines(name: str) -> list[str]:
         return load(projects["github", name] / ".github/workflows/ci.yml")["jobs"]["test"]["strategy"][
@@ -156,7 +150,6 @@ def test_machines_are_those_of_the_project(projects: dict[tuple[str, str], Path]
     assert machines("intel mac") == ["ubuntu-latest", "macos-15-intel"]
 
 
-@one_worker
 @pytest.mark.parametrize(
     ("mirror", "option", "place"),
     [
@@ -177,7 +170,6 @@ def test_cpu_build_comes_from_the_same_mirror(
     assert script == f"CPU_INDEX={place}\n{step['run']}"
 
 
-@one_worker
 def test_gpu_job_insists_on_the_gpu(projects: dict[tuple[str, str], Path]) -> None:
     for accelerator, kind in {"cu130": "cuda", "rocm7.2": "rocm", "xpu": "xpu"}.items():
         job = load(projects["github", f"{accelerator}-official"] / ".github/workflows/gpu.yml")["jobs"][
@@ -303,7 +295,6 @@ def clone(project: Path, place: Path) -> Path:
     return place
 
 
-@pytest.mark.xdist_group("real wheel")
 @pytest.mark.parametrize("accelerator", ["cpu", "cu130", "rocm7.2", "xpu"])
 def test_steps_pass_as_they_stand(
     render: Render,

@@ -198,7 +198,6 @@ def real_project(render: Render, real_answers: dict[str, object]) -> Callable[..
     return lambda **answers: render(**kept, platforms=["linux-x86_64"], pypi_mirror="official", **answers)
 
 
-@pytest.mark.xdist_group("real wheel")
 @pytest.mark.parametrize("mirror", FORMATS)
 def test_every_format_carries_the_job(
     real_project: Callable[..., Path], real_replica: Replica, mirror: str
@@ -234,7 +233,6 @@ def for_one_person(project: Path, mirror: str, option: str) -> str:
     return script
 
 
-@pytest.mark.xdist_group("real wheel")
 @pytest.mark.parametrize("layout", ["relative_url", "flat_url"])
 def test_mirror_for_one_person(
     real_project: Callable[..., Path], real_wheel: Path, real_replica: Replica, layout: str
@@ -257,7 +255,6 @@ def test_mirror_for_one_person(
     assert f"torch=={REAL_TORCH}+cpu" in done.stdout.splitlines()
 
 
-@pytest.mark.xdist_group("real wheel")
 def test_wrong_file_on_the_mirror_of_one_person_is_refused(
     real_project: Callable[..., Path], real_wheel: Path, replica: Replica
 ) -> None:
@@ -273,7 +270,6 @@ def test_wrong_file_on_the_mirror_of_one_person_is_refused(
     assert "torch" not in uv("pip", "freeze", cwd=project).stdout
 
 
-@pytest.mark.xdist_group("real wheel")
 def test_lock_is_installed_without_internet(real_project: Callable[..., Path], real_wheel: Path) -> None:
     """The commands of the rendered README: collect the lock's files here, install from them there."""
     project = real_project(mirror="custom", mirror_url=str(real_wheel.parent))
@@ -301,7 +297,6 @@ def test_lock_is_installed_without_internet(real_project: Callable[..., Path], r
     assert run("git", "status", "--porcelain", cwd=there / "project").stdout == ""
 
 
-@pytest.mark.xdist_group("real wheel")
 def test_new_project_starts_without_internet(
     template: Path, real_answers: dict[str, object], tmp_path: Path
 ) -> None:

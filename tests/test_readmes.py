@@ -92,7 +92,6 @@ def hosts(real_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 # The template's READMEs --------------------------------------------------------------------------------------
 
 
-@pytest.mark.xdist_group("real wheel")
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminal")
 def test_commands_of_the_readme(hosts: dict[str, str], tmp_path: Path) -> None:
     start, answered = commands(README, "Start a project")
@@ -159,7 +158,6 @@ def torch_of(project: Path) -> str:
     return uv("run", "--no-sync", "python", "-c", code, cwd=project).stdout.strip()
 
 
-@pytest.mark.xdist_group("real wheel")
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminal")
 def test_commands_of_the_chinese_readme(hosts: dict[str, str], tmp_path: Path) -> None:
     """They are the English ones, except the first two: uv, Copier and the project's wheels come from mirrors."""
@@ -202,7 +200,6 @@ def test_rendered_readmes_have_the_same_commands(render: Render) -> None:
         assert not set(headings(chinese)) & set(headings(english))
 
 
-@pytest.mark.xdist_group("real wheel")
 def test_commands_of_a_rendered_readme(hosts: dict[str, str], tmp_path: Path) -> None:
     source = "gh:org/torch-uv-template"
     shell(f"uvx copier copy --defaults --quiet {source} myproj", tmp_path, **hosts)

@@ -16,8 +16,6 @@ from situations import REPORT_SCHEMA
 from support import commit, copier, run, shell, uv
 from uv import find_uv_bin
 
-pytestmark = pytest.mark.xdist_group("real wheel")
-
 
 @pytest.fixture(scope="module")
 def project(

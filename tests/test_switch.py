@@ -172,7 +172,6 @@ def test_switching_there_and_back_changes_no_file_with_stubs(render: Render, rep
     assert {name: (project / name).read_bytes() for name in before} == before
 
 
-@pytest.mark.xdist_group("real wheel")
 def test_cpu_build_of_a_gpu_project(
     render: Render, real_wheel: Path, real_answers: dict[str, object]
 ) -> None:

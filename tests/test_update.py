@@ -544,7 +544,6 @@ def test_lock_changes_only_where_it_has_to_with_stubs(
     assert "torch==2.14.1+cu130" in uv("pip", "freeze", cwd=project).stdout.splitlines()
 
 
-@pytest.mark.xdist_group("real wheel")
 def test_lock_changes_only_where_it_has_to(
     repository: Path, real_wheel: Path, real_answers: dict[str, object], tmp_path: Path
 ) -> None:
