@@ -4,6 +4,7 @@ They are rendered from the template's own files with the facts and answers that 
 """
 
 import itertools
+import json
 import re
 from collections.abc import Iterator
 
@@ -119,6 +120,32 @@ def test_companions(answers: tuple[str, str, str], name: str, says: str) -> None
     torch, accelerator, python = answers
     choices = menu("companions", torch_version=torch, accelerator=accelerator, python_version=python)
     assert choices[name][1] == says
+
+
+@pytest.mark.parametrize("accelerator", ACCELERATORS)
+def test_further_accelerators(accelerator: str) -> None:
+    for version in (version for version in RELEASES if has_wheels(version, accelerator, "3.12")):
+        choices = menu("switch_to", torch_version=version, accelerator=accelerator, python_version="3.12")
+        assert list(choices) == list(ACCELERATORS)
+        for key, (_, reason) in choices.items():
+            assert (reason == "") == (key != accelerator and has_wheels(version, key, "3.12")), key
+            for (way,) in map(json.loads, re.findall(r"switch_to=(\[.*?\])", reason)):
+                assert choices[way][1] == "", reason
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "further", "way_out"),
+    [
+        ("cu130", ["cu132"], " or leave cu132 out of switch_to"),
+        ("cu126", ["cpu", "cu132"], " or leave cu132 out of switch_to"),
+        ("cu132", ["cu126"], " or use accelerator=cu130"),
+        ("cu132", ["cu130"], ""),
+    ],
+)
+def test_companions_of_several_builds(accelerator: str, further: list[str], way_out: str) -> None:
+    answers = {"torch_version": "2.14.1", "python_version": "3.12", "accelerator": accelerator}
+    _, reason = menu("companions", **answers, switch_to=further)["torchaudio"]
+    assert reason == f"torchaudio 2.11.0 has no wheels for cu132: leave it out of companions{way_out}"
 
 
 def test_platforms() -> None:
