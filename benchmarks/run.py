@@ -26,7 +26,7 @@ from pathlib import Path
 from packaging.markers import Marker
 from packaging.tags import sys_tags
 from packaging.utils import parse_wheel_filename
-from templates import as_repository, copy, empty_template, fixed_template, this_template
+from templates import as_repository, copy, empty_template, fixed_template, this_template, torch_wheel
 from uv import find_uv_bin
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -113,19 +113,6 @@ def updating(scratch: Path, pairs: int) -> dict[str, float]:
 # A default CPU project beside `uv add torch` -----------------------------------------------------------------
 
 
-def torch_wheel(folder: Path) -> Path:
-    """Fetch a CPU wheel of torch for the running Python."""
-    folder.mkdir()
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
-    for place in (["--no-index"], ["--index-url=https://download.pytorch.org/whl/cpu"]):
-        subprocess.run([*pip, *place, "torch"], capture_output=True)
-        for wheel in folder.glob("torch-*.whl"):
-            return wheel
-    sys.exit(
-        "benchmarks: pip finds no CPU wheel of torch for this Python, neither offline nor on PyTorch's index"
-    )
-
-
 def cpu_project(wheel: Path, project: Path, template: Path) -> Path:
     """Render the defaults for a wheel at hand and the machine at hand."""
     version = parse_wheel_filename(wheel.name)[1].public
@@ -194,6 +181,8 @@ def applies(package: dict) -> bool:
 
 def beside_uv_add(scratch: Path, pairs: int) -> Iterator[tuple[str, dict[str, float]]]:
     wheel = torch_wheel(scratch / "wheels")
+    if not wheel:
+        sys.exit("benchmarks: pip finds no CPU wheel of torch for this Python, offline or on PyTorch's index")
     ours = cpu_project(wheel, scratch / "project", this_template(scratch / "template"))
     plain = plain_project(scratch / "plain" / "project", ours)
     uv("lock", cwd=ours)

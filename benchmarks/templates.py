@@ -1,4 +1,7 @@
-"""Templates to measure: this one, an empty one, and one with our questions and files as fixed text."""
+"""What is measured: this template, an empty one, and one with our questions and files as fixed text; and a real torch.
+
+Tests render and install the same.
+"""
 
 import os
 import shutil
@@ -77,3 +80,16 @@ def copy(template: Path, project: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     command = [sys.executable, "-m", "copier", "copy", "--quiet", "--defaults", str(template), str(project)]
     subprocess.run(command, check=True, capture_output=True, env=environment)
+
+
+def torch_wheel(folder: Path, requirement: str = "torch") -> Path | None:
+    """Fetch a CPU wheel of torch for the running Python into `folder`.
+
+    It comes from where pip finds wheels offline, else from PyTorch's index; None if neither has one.
+    """
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
+    for place in (["--no-index"], ["--index-url=https://download.pytorch.org/whl/cpu", "--retries=1"]):
+        subprocess.run([*pip, *place, requirement], capture_output=True)
+        for wheel in folder.glob("torch-*.whl"):
+            return wheel
+    return None

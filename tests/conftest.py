@@ -1,7 +1,6 @@
 """Fixtures: the template as a folder, rendered projects, a replica of PyTorch's index and a real wheel."""
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import pytest
 from copier import run_copy
 from replica import Replica
-from templates import this_template
+from templates import this_template, torch_wheel
 
 REAL_TORCH = "2.13.0"
 
@@ -64,15 +63,10 @@ def replica() -> Iterator[Replica]:
 def real_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real CPU wheel of torch for the running Python, alone in its folder.
 
-    It comes from where pip finds wheels offline, else from PyTorch's index. Where neither has it the tests are
-    skipped, but fail in CI.
+    Where there is none the tests are skipped, but fail in CI.
     """
-    folder = tmp_path_factory.mktemp("real-wheel")
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
-    for place in (["--no-index"], ["--index-url=https://download.pytorch.org/whl/cpu", "--retries=1"]):
-        subprocess.run([*pip, *place, f"torch=={REAL_TORCH}+cpu"], capture_output=True)
-        for wheel in folder.glob("torch-*.whl"):
-            return wheel
+    if wheel := torch_wheel(tmp_path_factory.mktemp("real-wheel"), f"torch=={REAL_TORCH}+cpu"):
+        return wheel
     reason = f"no real wheel of torch {REAL_TORCH}+cpu for this Python in reach"
     return pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
 

@@ -12,6 +12,7 @@ import yaml
 from uv import find_uv_bin
 
 ROOT = Path(__file__).resolve().parent.parent
+NEWEST = "2.14.1"  # the default release of torch, and the one that README's offline command names
 
 
 def environment() -> dict[str, str]:

@@ -36,6 +36,7 @@ PROJECTS = {
     for accelerator, mirror in product(["cpu", "cu130", "rocm7.2", "xpu"], MIRRORS)
 } | {
     "arm": {"platforms": ["linux-aarch64"]},
+    "cpu and gpu": {"switch_to": ["cu130"], "platforms": ["linux-x86_64"]},
     "intel mac": {"torch_version": "2.2.2", "platforms": ["linux-x86_64", "macos-x86_64"]},
 }
 BINARIES = Path(sys.executable).parent
@@ -179,6 +180,10 @@ def test_gpu_job_insists_on_the_gpu(projects: dict[tuple[str, str], Path]) -> No
         assert f"uv run --locked test-uv --require {kind}" in [step.get("run") for step in job["steps"]]
         gitlab = load(projects["gitlab", f"{accelerator}-official"] / ".gitlab-ci.yml")["gpu"]
         assert f"uv run --locked test-uv --require {kind}" in gitlab["script"]
+    second = "uv run --locked --no-group cpu --group cu130 test-uv --require cuda"
+    job = load(projects["github", "cpu and gpu"] / ".github/workflows/gpu.yml")["jobs"]["test"]
+    assert second in [step.get("run") for step in job["steps"]]
+    assert second in load(projects["gitlab", "cpu and gpu"] / ".gitlab-ci.yml")["gpu"]["script"]
     assert not (projects["github", "cpu-official"] / ".github/workflows/gpu.yml").exists()
     assert "gpu" not in load(projects["gitlab", "cpu-official"] / ".gitlab-ci.yml")
 

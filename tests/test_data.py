@@ -23,7 +23,7 @@ NAMES = {
     "macos_x86_64": "macos-x86_64",
 }
 NOT_OFFERED = {"rocm5.5", "rocm7.14"}
-# Graded B in torch-matrix-sources.md: Windows wheels of XPU that were seen. The others are graded C.
+# Graded B, which stands for file names in logs and locks of others: Windows wheels of XPU that were seen. The others are graded C: build scripts name them.
 XPU_SEEN_ON_WINDOWS = {"2.8.0", "2.9.0", "2.9.1", "2.11.0", "2.12.0", "2.12.1"}
 # In torch-matrix.yml's section torchaudio: local versions seen of 2.11.0, the last release.
 LAST_TORCHAUDIO = "2.11.0"
@@ -251,7 +251,7 @@ def test_a_release_is_added_in_one_file(template: Path, tmp_path: Path) -> None:
     changed = tmp_path / "template"
     shutil.copytree(template, changed)
     file = changed / "data/torch.yml"
-    head, blank, rest = file.read_text().partition("    2.15.0: |\n")
+    head, default, rest = file.read_text().partition("  default:\n")
     entry = """\
     2.16.0: |
       python                3.12 3.13 3.14 3.15 3.16
@@ -263,7 +263,7 @@ def test_a_release_is_added_in_one_file(template: Path, tmp_path: Path) -> None:
       cpu                   linux-x86_64 linux-aarch64 windows-x86_64
       cu132                 linux-x86_64 windows-x86_64?
 """
-    file.write_text(head + entry + blank + rest)
+    file.write_text(head + default + entry + rest)
 
     def render(folder: str, **answers: object) -> dict:
         run_copy(str(changed), tmp_path / folder, data=answers, defaults=True, quiet=True)

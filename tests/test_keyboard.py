@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support import commit, environment, questions, run
+from support import NEWEST, commit, environment, questions, run
 from templates import as_repository
 
 if sys.platform == "win32":
@@ -39,7 +39,7 @@ def all_but(*names: str) -> list[str]:
     words = {
         "python_version": "3.13",
         "accelerator": "cpu",
-        "torch_version": "2.14.1",
+        "torch_version": NEWEST,
         "mirror": "official",
         "pypi_mirror": "official",
         "switch_to": "[]",
@@ -127,7 +127,7 @@ def test_enter_alone_gives_the_defaults(
     assert terminal.end() == 0
     not_asked = {"mirror_url", "mirror_format", "pypi_mirror_url"}
     assert [*seen] == [name for name in QUESTIONS if name not in not_asked]
-    assert shows(terminal, "myproj is ready: torch 2.14.1 for CPU on Python 3.12. Next:")
+    assert shows(terminal, f"myproj is ready: torch {NEWEST} for CPU on Python 3.12. Next:")
     assert [line for line in terminal.lines if len(line) >= columns] == []
     expected = render("defaults/myproj")
     found = {path.relative_to(expected): path.read_bytes() for path in expected.rglob("*") if path.is_file()}

@@ -100,7 +100,7 @@ def test_without_write_nothing_is_written(refresh, data: Path) -> None:
 
 
 def test_written_file_renders(verified: str, data: Path, template: Path, tmp_path: Path) -> None:
-    table = rendered(template, data, tmp_path, accelerator="cu130")
+    table = rendered(template, data, tmp_path, accelerator="cu130", torch_version="2.14.1")
     assert table["project"]["dependencies"][0] == "torch==2.14.1"
     # Linux on Arm was unverified for cu130 and has been seen now.
     assert "sys_platform == 'linux' and platform_machine == 'aarch64'" in table["tool"]["uv"]["environments"]

@@ -1,6 +1,8 @@
 """Rendered files, parsed: each holds what the answers say, and they agree with each other."""
 
 import ast
+import json
+import re
 import sys
 import tomllib
 from collections.abc import Callable
@@ -12,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
-from support import run
+from support import copier, run
 
 Render = Callable[..., Path]
 
@@ -58,6 +60,15 @@ def saved(project: Path) -> dict:
     return yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
 
 
+def test_uv_builds_with_its_own_backend(rendered: tuple[dict, Path]) -> None:
+    """The lowest uv that the project takes has the build backend of its version: it would else warn at each sync."""
+    table = tomllib.loads((rendered[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    (required,) = SpecifierSet(table["tool"]["uv"]["required-version"])
+    (backend,) = map(Requirement, table["build-system"]["requires"])
+    assert backend.name == "uv_build"
+    assert backend.specifier.contains(f"{required.version}.0")
+
+
 def test_files(rendered: tuple[dict, Path]) -> None:
     answers, project = rendered
     expected = {
@@ -79,6 +90,32 @@ def test_files(rendered: tuple[dict, Path]) -> None:
     if answers.get("accelerator", "cpu") != "cpu":
         expected.add(".github/workflows/gpu.yml")
     assert {path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file()} == expected
+
+
+@pytest.mark.parametrize(
+    ("answers", "left_out", "unseen"),
+    [
+        ({}, [], None),
+        ({"torch_version": "2.14.1", "accelerator": "xpu"}, ["linux-aarch64", "windows-x86_64"], None),
+        ({"torch_version": "2.14.1", "accelerator": "xpu", "platforms": ["windows-x86_64"]}, [], "torch 2.14.1 for xpu"),
+        ({"torch_version": "2.15.0", "accelerator": "cu132"}, ["windows-x86_64"], "torch 2.15.0 for cu132"),
+        ({"torch_version": "2.15.0", "switch_to": ["cu132"]}, ["windows-x86_64"], "torch 2.15.0 for cpu and cu132"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_message_tells_what_is_left_out_and_what_nobody_saw(
+    template: Path, tmp_path: Path, answers: dict[str, object], left_out: list[str], unseen: str | None
+) -> None:
+    data = [f"--data={name}={json.dumps(answer) if isinstance(answer, list) else answer}" for name, answer in answers.items()]  # fmt: skip
+    message = copier("copy", "--defaults", *data, template, tmp_path / "p", cwd=tmp_path).stderr
+    assert re.findall("^Left out: (.*)[.]$", message, re.MULTILINE) == (
+        [", ".join(left_out)] if left_out else []
+    )
+    assert re.findall("^Nobody has seen wheels of (torch .*) yet:$", message, re.MULTILINE) == ([unseen] if unseen else [])  # fmt: skip
+    chosen = answers.get("platforms", ["linux-x86_64", "linux-aarch64", "windows-x86_64", "macos-arm64"])
+    table = tomllib.loads((tmp_path / "p/pyproject.toml").read_text())["tool"]["uv"]
+    assert len(table["environments"]) == len(chosen) - len(left_out)
+    assert "\n\n\n" not in message.strip()
 
 
 def test_no_scars_of_templating(rendered: tuple[dict, Path]) -> None:
@@ -196,18 +233,18 @@ def test_license_names_its_holder(render: Render) -> None:
 @pytest.mark.parametrize(
     ("answers", "requires", "environments", "requirements"),
     [
-        ({}, ">=3.12,<3.15", ["linux x86_64", "linux aarch64", "win32 AMD64", "darwin arm64"], ["torch==2.14.1", "numpy", "matplotlib"]),
-        ({"platforms": ["linux-x86_64"]}, ">=3.12,<3.16", ["linux x86_64"], ["torch==2.14.1", "numpy", "matplotlib"]),
-        ({"platforms": ["linux-x86_64"], "companions": ["torchaudio"]}, ">=3.12,<3.15", ["linux x86_64"], ["torch==2.14.1", "torchaudio==2.11.0", "numpy", "matplotlib"]),
+        ({"torch_version": "2.14.1"}, ">=3.12,<3.15", ["linux x86_64", "linux aarch64", "win32 AMD64", "darwin arm64"], ["torch==2.14.1", "numpy", "matplotlib"]),
+        ({"torch_version": "2.14.1", "platforms": ["linux-x86_64"]}, ">=3.12,<3.16", ["linux x86_64"], ["torch==2.14.1", "numpy", "matplotlib"]),
+        ({"torch_version": "2.14.1", "platforms": ["linux-x86_64"], "companions": ["torchaudio"]}, ">=3.12,<3.15", ["linux x86_64"], ["torch==2.14.1", "torchaudio==2.11.0", "numpy", "matplotlib"]),
         ({"python_version": "3.11", "torch_version": "2.1.0"}, ">=3.11,<3.12", ["linux x86_64", "linux aarch64", "win32 AMD64", "darwin arm64"], ["torch==2.1.0", "numpy<2", "matplotlib"]),
         ({"torch_version": "2.4.0"}, ">=3.12,<3.13", ["linux x86_64", "linux aarch64", "win32 AMD64", "darwin arm64"], ["torch==2.4.0", "numpy", 'numpy<2; sys_platform == "win32"', "matplotlib"]),
         ({"python_version": "3.13", "torch_version": "2.5.1"}, ">=3.13,<3.14", ["linux x86_64"], ["torch==2.5.1", "numpy", "matplotlib"]),
-        ({"accelerator": "cu130"}, ">=3.12,<3.15", ["linux x86_64", "win32 AMD64", "darwin arm64"], ["torch==2.14.1", "numpy", "matplotlib"]),
-        ({"accelerator": "cu130", "platforms": ["linux-aarch64"]}, ">=3.12,<3.16", ["linux aarch64"], ["torch==2.14.1", "numpy", "matplotlib"]),
-        ({"accelerator": "cu132"}, ">=3.12,<3.15", ["linux x86_64", "linux aarch64", "win32 AMD64", "darwin arm64"], ["torch==2.14.1", "numpy", "matplotlib"]),
+        ({"torch_version": "2.14.1", "accelerator": "cu130"}, ">=3.12,<3.15", ["linux x86_64", "win32 AMD64", "darwin arm64"], ["torch==2.14.1", "numpy", "matplotlib"]),
+        ({"torch_version": "2.14.1", "accelerator": "cu130", "platforms": ["linux-aarch64"]}, ">=3.12,<3.16", ["linux aarch64"], ["torch==2.14.1", "numpy", "matplotlib"]),
+        ({"torch_version": "2.14.1", "accelerator": "cu132"}, ">=3.12,<3.15", ["linux x86_64", "linux aarch64", "win32 AMD64", "darwin arm64"], ["torch==2.14.1", "numpy", "matplotlib"]),
         ({"accelerator": "cu129"}, ">=3.12,<3.15", ["linux x86_64", "darwin arm64"], ["torch==2.13.0", "numpy", "matplotlib"]),
         ({"accelerator": "rocm6.2.4"}, ">=3.12,<3.14", ["linux x86_64", "darwin arm64"], ["torch==2.7.1", 'pytorch-triton-rocm; sys_platform != "darwin"', "numpy", "matplotlib"]),
-        ({"accelerator": "rocm7.2"}, ">=3.12,<3.15", ["linux x86_64", "darwin arm64"], ["torch==2.14.1", 'triton-rocm; sys_platform != "darwin"', "numpy", "matplotlib"]),
+        ({"torch_version": "2.14.1", "accelerator": "rocm7.2"}, ">=3.12,<3.15", ["linux x86_64", "darwin arm64"], ["torch==2.14.1", 'triton-rocm; sys_platform != "darwin"', "numpy", "matplotlib"]),
         ({"accelerator": "xpu", "torch_version": "2.12.1"}, ">=3.12,<3.15", ["linux x86_64", "win32 AMD64", "darwin arm64"], ["torch==2.12.1", 'triton-xpu; sys_platform != "darwin"', "numpy", "matplotlib"]),
         ({"torch_version": "2.2.2", "platforms": ["macos-x86_64"]}, ">=3.12,<3.13", ["darwin x86_64"], ["torch==2.2.2", "numpy<2", "matplotlib"]),
     ],

@@ -46,9 +46,10 @@ def test_no_registry_is_named(needle: str) -> None:
     ] == []
 
 
-def test_issue_forms_are_valid() -> None:
+def test_what_github_reads_is_valid() -> None:
     folder = ROOT / ".github/ISSUE_TEMPLATE"
     check = Path(sys.executable).with_name("check-jsonschema")
+    run(check, "--builtin-schema=vendor.dependabot", ROOT / ".github/dependabot.yml", cwd=ROOT)
     forms = sorted(set(folder.iterdir()) - {folder / "config.yml"})
     assert len(forms) == 2
     run(check, "--builtin-schema=vendor.github-issue-forms", *forms, cwd=ROOT)

@@ -42,7 +42,7 @@ def mirror(request: pytest.FixtureRequest, replica: Replica) -> dict[str, str]:
 def test_the_four_default_platforms_lock_with_stubs(
     render: Render, replica: Replica, mirror: dict[str, str]
 ) -> None:
-    project = render(**mirror)
+    project = render(torch_version="2.14.1", **mirror)
     uv("lock", "--default-index", replica.pypi_url, cwd=project)
     torch = packages(project, "torch")
     assert set(torch) == {"2.14.1", "2.14.1+cpu"}
@@ -79,7 +79,13 @@ def test_setuptools_follows_what_torch_declares(
 
 def test_stub_build_is_installed_and_said_not_to_compute(render: Render, replica: Replica) -> None:
     """test-uv on a torch that cannot compute ends with one line, not with success."""
-    project = render(python_version="3.11", mirror="custom", mirror_url=replica.url, accelerator="cu130")
+    project = render(
+        python_version="3.11",
+        accelerator="cu130",
+        torch_version="2.14.1",
+        mirror="custom",
+        mirror_url=replica.url,
+    )
     uv("sync", "--default-index", replica.pypi_url, cwd=project)
     done = uv("run", "--no-sync", "python", "-c", "import torch; print(torch.__version__)", cwd=project)
     assert done.stdout.strip() == "2.14.1+cu130"

@@ -153,7 +153,13 @@ def test_switching_there_and_back_changes_no_file_with_stubs(render: Render, rep
         "pypi_mirror": "custom",
         "pypi_mirror_url": replica.pypi_url,
     }
-    project = render(python_version="3.11", accelerator="cu130", switch_to=["cpu", "rocm7.2"], **place)
+    project = render(
+        python_version="3.11",
+        accelerator="cu130",
+        torch_version="2.14.1",
+        switch_to=["cpu", "rocm7.2"],
+        **place,
+    )
     uv("sync", cwd=project)
     before = {name: (project / name).read_bytes() for name in ("pyproject.toml", "uv.lock")}
 
@@ -214,10 +220,10 @@ def test_installed_from_git_it_says_that_it_has_no_torch(render: Render, tmp_pat
     ("given", "says"),
     [
         ({"switch_to": ["cpu"]}, "cpu is the project's accelerator: leave it out of switch_to"),
-        ({"accelerator": "cu130", "switch_to": ["cu118"]}, "torch 2.14.1 has no cu118 wheels for Python 3.12: leave it out of switch_to or use switch_to=[\"cu126\"]"),
+        ({"accelerator": "cu130", "torch_version": "2.14.1", "switch_to": ["cu118"]}, "torch 2.14.1 has no cu118 wheels for Python 3.12: leave it out of switch_to or use switch_to=[\"cu126\"]"),
         ({"accelerator": "cu130", "switch_to": ["cu999"]}, "'cu999' is not in"),
         ({"accelerator": "rocm7.2", "switch_to": ["cpu"], "platforms": ["windows-x86_64"]}, "add linux-x86_64"),
-        ({"accelerator": "cu130", "switch_to": ["cu132"], "companions": ["torchaudio"]}, "torchaudio 2.11.0 has no wheels for cu132: leave it out of companions or leave cu132 out of switch_to"),
+        ({"accelerator": "cu130", "torch_version": "2.14.1", "switch_to": ["cu132"], "companions": ["torchaudio"]}, "torchaudio 2.11.0 has no wheels for cu132: leave it out of companions or leave cu132 out of switch_to"),
         ({"accelerator": "cu130", "switch_to": ["cpu"], "mirror": "custom", "mirror_url": "https://example.com/cu130"}, "use switch_to=[] or a mirror_url with {accelerator}"),
     ],
     ids=str,
