@@ -195,7 +195,7 @@ def releases(accelerator: str) -> list[str]:
 
 
 POSSIBLE = [accelerator for accelerator in ACCELERATORS if releases(accelerator)]
-BUILT_NOW = ("cpu", "cu126", "cu132", "rocm7.2", "xpu")
+BUILT_NOW = ("cpu", "cu126", "rocm7.2")
 PAIRS = [
     (old, new)
     for old, new in itertools.permutations(POSSIBLE, 2)
