@@ -280,6 +280,6 @@ def test_a_release_is_added_in_one_file(template: Path, tmp_path: Path) -> None:
     cuda = render("cuda", accelerator="cu132", torch_version="2.16.0")
     assert len(cuda["tool"]["uv"]["environments"]) == 2  # Linux and macOS; no wheel for Windows was seen
     with pytest.raises(
-        ValueError, match=r"cu126 ends with torch 2\.14\.1: use torch_version=2\.14\.1 or accelerator=cu132"
+        ValueError, match=r"cu118 ends with torch 2\.7\.1: use torch_version=2\.7\.1 or accelerator=cu132"
     ):
-        render("refused", accelerator="cu126", torch_version="2.16.0")
+        render("refused", accelerator="cu118", torch_version="2.16.0")
