@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import json
 import re
 import shutil
 import sys
@@ -17,7 +18,7 @@ from copier import run_copy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from replica import FACTS
-from situations import Gpu, Machines, Situation, smi
+from situations import Gpu, Machines, Situation, Tensor, smi
 from support import commit, run
 
 Diagnose = Callable[..., object]
@@ -164,6 +165,29 @@ RULES = {
         True, ["CUDA_VISIBLE_DEVICES='1' hides it"], ["unset CUDA_VISIBLE_DEVICES"],
     ),
     "hidden, but there is none": (Situation(environ=HIDES), False, ["CUDA_VISIBLE_DEVICES='' hides it"], ["unset CUDA_VISIBLE_DEVICES"]),
+    **{
+        f"hidden by {value}": (
+            Situation(smi=smi("580.65.06", A100), environ={"CUDA_VISIBLE_DEVICES": value}),
+            True, [f"CUDA_VISIBLE_DEVICES='{value}' hides it"], ["unset CUDA_VISIBLE_DEVICES"],
+        )
+        for value in ("all", "none", "cuda:0", "0,0", "²")
+    },
+    "perhaps hidden": (
+        Situation(smi=smi("580.65.06", A100), environ={"CUDA_VISIBLE_DEVICES": "GPU-1234"}),
+        True, ["and CUDA_VISIBLE_DEVICES='GPU-1234' may hide it"], ["unset CUDA_VISIBLE_DEVICES"],
+    ),
+    "AMD GPU perhaps hidden": (
+        Situation("rocm7.2", files={"dev/kfd": ""}, environ={"HIP_VISIBLE_DEVICES": "7"}),
+        True, ["HIP_VISIBLE_DEVICES='7' may hide it"], ["unset HIP_VISIBLE_DEVICES"],
+    ),
+    "mirror of one build": (
+        replace(TOO_OLD, answers={"mirror": "custom", "mirror_url": "https://mirror.example.org/whl/cu130"}),
+        True, ["driver 550.54.14 is older", "update the driver to 580.65.06 or newer"], [],
+    ),
+    "another of several builds, numpy broken": (
+        Situation("cpu", installed="cu126", gpus=[Gpu()], answers={"switch_to": ["cu126"]}, numpy_error="Numpy is not available"),
+        True, ["numpy 2.4.6 does not work"], ["uv sync --no-group cpu --group cu126"],
+    ),
     "not hidden, torch fails": (
         Situation(smi=smi("580.65.06", A100), environ={"CUDA_VISIBLE_DEVICES": "0"}, said="CUDA initialization: CUDA unknown error"),
         True, ["though driver 580.65.06 runs NVIDIA A100 (CUDA initialization: CUDA unknown error): restart the machine"], [],
@@ -178,7 +202,23 @@ RULES = {
         Situation(files=CONTAINER | NVIDIA), True, ["this container was started without one"], ["docker run --gpus all"],
     ),
     "container in Kubernetes": (
-        Situation(environ={"KUBERNETES_SERVICE_HOST": "10.0.0.1"}), False, ["this container was started without one"], ["docker run --gpus all"],
+        Situation(environ={"KUBERNETES_SERVICE_HOST": "10.0.0.1"}),
+        False, ["this container was started without one: add nvidia.com/gpu: 1 to resources.limits"], [],
+    ),
+    "container of Apptainer without --nv": (
+        Situation(files={".singularity.d/runscript": "", "dev/nvidia0": "", "proc/driver/nvidia/version": "NVRM  580.65.06  Release"}),
+        True, ["this container was started without one"], ["apptainer exec --nv"],
+    ),
+    "container of Apptainer with --nv": (
+        Situation(files={".singularity.d/runscript": "", "dev/nvidia0": ""}, smi=smi("550.54.14", A100)),
+        True, ["driver 550.54.14 is older than 580.65.06"], change_to("cu126"),
+    ),
+    "container with the fourth GPU only": (
+        Situation(files=CONTAINER | {"dev/nvidia3": ""}, smi=smi("550.54.14", A100)),
+        True, ["driver 550.54.14 is older than 580.65.06"], change_to("cu126"),
+    ),
+    "driver installed, no NVIDIA GPU": (
+        Situation(files=INTEL, smi="echo 'No devices were found'; exit 6"), False, ["since this machine has none"], [],
     ),
     "container with a device and a lost driver": (
         Situation(files=CONTAINER | {"dev/nvidia0": ""}, smi="echo 'Failed to initialize NVML: Unknown Error'; exit 255"),
@@ -345,6 +385,61 @@ def test_quiet_prints_problems_only(machines: Machines, capsys: pytest.CaptureFi
         assert len(err.splitlines()) == lines
 
 
+@pytest.mark.parametrize("place", [0, 50])
+def test_sine_of_nan_is_wrong_and_json_stays_json(
+    machines: Machines,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    place: int,
+) -> None:
+    module = machines.load(Situation("cpu"), monkeypatch)
+    right = module.torch.sin
+
+    def sine(tensor: Tensor) -> Tensor:
+        values = list(right(tensor).values)
+        values[place] = float("nan")
+        return Tensor(values)
+
+    monkeypatch.setattr(module.torch, "sin", sine)
+    assert module.main(["--json"]) == 1
+    report = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert report["sin"][place] is report["sin difference"] is None
+    assert [finding["what"] for finding in report["findings"]] == [
+        "torch's sine is wrong",
+        "CPU (2 threads) does not compute",
+    ]
+
+
+def test_torch_whose_questions_fail_finds_no_gpu(machines: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = machines.load(Situation(smi=smi("580.65.06", A100)), monkeypatch)
+
+    def fail() -> None:
+        raise RuntimeError("driver shutting down")
+
+    module.torch.cuda.is_available = module.torch.cuda.get_arch_list = module.torch.xpu.is_available = fail
+    _, (finding,) = module.collect(None)
+    assert "though driver 580.65.06 runs NVIDIA A100 (driver shutting down)" in finding.why
+
+
+@pytest.mark.parametrize("option", [[], ["--json"]])
+def test_damaged_installation_is_installed_again(
+    machines: Machines, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: list[str]
+) -> None:
+    """Metadata is there and the files are not, of one of several builds: plain uv sync would do nothing."""
+    situation = Situation("cpu", answers={"switch_to": ["cu126"]})
+    machines.load(situation, monkeypatch)
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "2.13.0+cu126")
+    monkeypatch.setattr(sys, "argv", ["test-uv", *option])
+    monkeypatch.setitem(sys.modules, "torch", None)  # import raises ModuleNotFoundError
+    with pytest.raises(SystemExit) as caught:
+        exec(compile(machines.source(situation), "test_uv.py", "exec"), {"__name__": "demo.test_uv"})
+    assert "run `uv sync --no-group cpu --group cu126 --reinstall`" in str(caught.value)
+    printed = capsys.readouterr().out
+    findings = json.loads(printed)["findings"] if option else []
+    assert bool(option) == bool(printed)
+    assert [f"test-uv: {finding['text']}" for finding in findings] == [str(caught.value)] * len(option)
+
+
 def test_nvidia_smi_that_hangs_is_left(machines: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
     module = machines.load(Situation(smi="exec /bin/sleep 60"), monkeypatch)
     module.SMI_SECONDS = 0.2
@@ -376,10 +471,10 @@ def test_gpu_whose_properties_fail_is_said_in_a_line(
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (ModuleNotFoundError("No module named 'torch'"), "is missing (No module named 'torch'): run `uv sync`"),
-        (ImportError("libcudart.so.13: cannot open shared object file\nmore"), "does not load (libcudart.so.13: cannot open shared object file): run `uv sync --reinstall`"),
+        (ModuleNotFoundError("No module named 'torch'"), "is missing, since No module named 'torch': run `uv sync`"),
+        (ImportError("libcudart.so.13: cannot open shared object file\nmore"), "does not load, since libcudart.so.13: cannot open shared object file: run `uv sync --reinstall`"),
         (OSError("[WinError 126] The specified module could not be found."), "[WinError 126]"),
-        (AttributeError(), "does not load (AttributeError)"),
+        (AttributeError(), "does not load, since AttributeError: run `uv sync --reinstall`"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )  # fmt: skip
@@ -408,7 +503,7 @@ def test_missing_matplotlib_is_said(machines: Machines, monkeypatch: pytest.Monk
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "version", version)
-    with pytest.raises(SystemExit, match=r"matplotlib is missing .*: run `uv sync`"):
+    with pytest.raises(SystemExit, match=r"matplotlib is missing, since .*: run `uv sync`"):
         exec(compile(machines.source(Situation()), "test_uv.py", "exec"), {"__name__": "demo.test_uv"})
 
 

@@ -157,6 +157,27 @@ def test_distributed_without_torchrun_says_the_command(project: Path) -> None:
     assert line.endswith("run `uv run torchrun --nproc-per-node 2 -m myproj.test_uv --distributed`")
 
 
+def test_distributed_does_without_no_required_gpu(project: Path) -> None:
+    options = ["--distributed", "--json", "--require", "cuda"]
+    command = ["torchrun", "--nproc-per-node", "1", "-m", "myproj.test_uv", *options]
+    done = uv("run", "--locked", *command, cwd=project, check=False)
+    assert done.returncode == 1
+    (finding,) = json.loads(done.stdout)["findings"]
+    assert finding["text"] == "cuda is required, but process 0 of 1 has no GPU of that kind for nccl"
+
+
+def test_plot_that_fails_is_said_in_a_line(project: Path) -> None:
+    for file, words in (
+        ("", "its name has no suffix"),
+        ("curve", "its name has no suffix"),
+        ("a.nonsense", ""),
+    ):
+        done = uv("run", "--locked", "test-uv", "--quiet", "--plot", file, cwd=project, check=False)
+        (line,) = done.stderr.splitlines()
+        assert (done.returncode, line.partition(", since ")[0]) == (1, f"test-uv: --plot {file} fails")
+        assert words in line
+
+
 @pytest.mark.parametrize(
     "environment",
     [
@@ -205,7 +226,7 @@ def test_missing_torch_is_said_in_one_line(project: Path, tmp_path: Path) -> Non
     done = run(python, project / "src/myproj/test_uv.py", cwd=tmp_path, check=False)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
-    assert "is missing (No module named" in done.stderr
+    assert "is missing, since No module named" in done.stderr
 
 
 def test_own_tests_pass(project: Path) -> None:

@@ -209,7 +209,7 @@ def test_installed_from_git_it_says_that_it_has_no_torch(render: Render, tmp_pat
     done = run(tmp_path / "venv/bin/test-uv", cwd=tmp_path, check=False)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith("test-uv: torch, numpy or matplotlib is missing (No module named 'torch')")
+    assert line.startswith("test-uv: torch, numpy or matplotlib is missing, since No module named 'torch'")
     assert "in the project's folder: its builds of torch are dependency groups" in line
 
 
@@ -265,10 +265,10 @@ SWITCHABLE = {"switch_to": ["cu126", "cpu"]}
         (Situation(installed="cpu", answers=SWITCHABLE), None),
         (Situation(installed="cu126", gpus=[Gpu()], smi=A100, answers=SWITCHABLE), None),
         (Situation(installed="cu132", gpus=[Gpu()], smi=A100, answers=SWITCHABLE), ["uv sync"]),
-        (Situation(installed="cpu", smi=A100, answers=SWITCHABLE), ["uv sync --no-group cu130 --group cu126", "uv run --no-sync"]),
-        (Situation(smi=smi("550.54.14", ("NVIDIA A100", "8.0")), answers=SWITCHABLE), ["uv sync --no-group cu130 --group cu126", "uv run --no-sync"]),
+        (Situation(installed="cpu", smi=A100, answers=SWITCHABLE), ["uv sync --no-group cu130 --group cu126", "uv run --no-sync test-uv"]),
+        (Situation(smi=smi("550.54.14", ("NVIDIA A100", "8.0")), answers=SWITCHABLE), ["uv sync --no-group cu130 --group cu126", "uv run --no-sync test-uv"]),
         (Situation(installed="cu126", smi=smi("470.57.02", ("NVIDIA A100", "8.0")), answers=SWITCHABLE), []),
-        (Situation("cu126", smi=smi("580.65.06", ("RTX 5090", "12.0")), gpus=[Gpu("RTX 5090", "12.0", error="no kernel image")], archs=["sm_50", "sm_90"], answers={"switch_to": ["cu130"]}), ["uv sync --no-group cu126 --group cu130", "uv run --no-sync"]),
+        (Situation("cu126", smi=smi("580.65.06", ("RTX 5090", "12.0")), gpus=[Gpu("RTX 5090", "12.0", error="no kernel image")], archs=["sm_50", "sm_90"], answers={"switch_to": ["cu130"]}), ["uv sync --no-group cu126 --group cu130", "uv run --no-sync test-uv"]),
     ],
 )  # fmt: skip
 def test_judges_by_the_group_that_is_installed(
