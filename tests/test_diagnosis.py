@@ -172,6 +172,12 @@ RULES = {
         )
         for value in ("all", "none", "cuda:0", "0,0", "²")
     },
+    "a choice among no GPUs": (
+        Situation(environ={"CUDA_VISIBLE_DEVICES": "1"}), False, ["since this machine has none, or not its driver"], [],
+    ),
+    "the first AMD GPU chosen": (
+        Situation("rocm7.2", files={"dev/kfd": ""}, environ={"HIP_VISIBLE_DEVICES": "0"}), True, ["though /dev/kfd is there"], [],
+    ),
     "perhaps hidden": (
         Situation(smi=smi("580.65.06", A100), environ={"CUDA_VISIBLE_DEVICES": "GPU-1234"}),
         True, ["and CUDA_VISIBLE_DEVICES='GPU-1234' may hide it"], ["unset CUDA_VISIBLE_DEVICES"],

@@ -157,7 +157,7 @@ def test_distributed_without_torchrun_says_the_command(project: Path) -> None:
     assert line.endswith("run `uv run torchrun --nproc-per-node 2 -m myproj.test_uv --distributed`")
 
 
-def test_distributed_does_without_no_required_gpu(project: Path) -> None:
+def test_distributed_needs_the_required_gpu(project: Path) -> None:
     options = ["--distributed", "--json", "--require", "cuda"]
     command = ["torchrun", "--nproc-per-node", "1", "-m", "myproj.test_uv", *options]
     done = uv("run", "--locked", *command, cwd=project, check=False)
