@@ -1,11 +1,17 @@
 """A replica, on loopback, of what PyTorch publishes, for tests that run uv on rendered projects.
 
-It is built from the record in facts/torch-matrix.yml and from the tables below, never from the template's
-data/: a wrong cell in data/ meets an index that does not have it. Wheels are tiny stubs with the real names,
-tags, local versions and requirements; versions of other projects are stand-ins where the record has none.
+It is built from evidence, never from the template's data/: a wrong cell in data/ meets an index that does not
+have it. Evidence is the record in facts/torch-matrix.yml and what scripts/refresh.py has read since, a file for
+each release in facts/releases/.
 
-The file reads from top to bottom: tables, stub wheels, what PyTorch's index has, what the default index has,
-and the servers with their page formats.
+A release that data/ has and the evidence has not is served as rules/builds.json says, so that its projects can be
+locked. Nothing checks such a release independently; WITH_EVIDENCE names the others.
+
+Wheels are tiny stubs with the real names, tags, local versions and requirements; versions of other projects are
+stand-ins where the evidence has none.
+
+The file reads from top to bottom: evidence, tables, stub wheels, what PyTorch's index has, what the default index
+has, and the servers with their page formats.
 """
 
 from __future__ import annotations
@@ -14,6 +20,7 @@ import base64
 import hashlib
 import html
 import io
+import json
 import re
 import sys
 import threading
@@ -23,6 +30,7 @@ from contextlib import ExitStack
 from functools import cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain, product
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 from urllib.parse import quote, unquote, urlsplit
@@ -33,12 +41,90 @@ from packaging.tags import parse_tag
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
-FACTS: dict[str, Any] = yaml.safe_load(
-    (Path(__file__).parent / "facts" / "torch-matrix.yml").read_text("utf-8")
-)
-"""The record of PyTorch's builds; torch-matrix.yml says what its keys mean."""
+TESTS = Path(__file__).parent
+
+FACTS: dict[str, Any] = yaml.safe_load((TESTS / "facts/torch-matrix.yml").read_text("utf-8"))
+"""The record of PyTorch's builds; torch-matrix.yml says what its keys mean. `torch` has every release that is served,
+the oldest first: at the end of the section below it gets those that the record does not have."""
 
 OLDEST_PYTHON = Version("3.10")
+
+
+# Evidence beside the record ---------------------------------------------------------------------------------
+
+
+def _read_by_refresh() -> dict[str, dict[str, Any]]:
+    """What scripts/refresh.py has read of releases: file names of wheels by accelerator, `pypi` for PyPI's."""
+    files = sorted((TESTS / "facts/releases").glob("*.yml"))
+    return {file.stem: yaml.safe_load(file.read_text("utf-8")) for file in files}
+
+
+def _claimed(version: str, table: Mapping[str, Any]) -> dict[str, Any]:
+    """What refresh would have read if the template's table were right about a release."""
+    release = table["releases"][version]
+    tags = {
+        "linux-x86_64": "manylinux_2_28_x86_64",
+        "linux-aarch64": "manylinux_2_28_aarch64",
+        "windows-x86_64": "win_amd64",
+        "macos-arm64": f"macosx_{release['macos_oldest']}_0_arm64",
+        "macos-x86_64": f"macosx_{release['macos_oldest']}_0_x86_64",
+    }
+    projects = {"torch": {"version": version, "without": {}}, **release["companions"]}
+    wheels: dict[str, list[str]] = {}
+    for (python, builds), (project, companion) in product(release["wheels"].items(), projects.items()):
+        without = companion["without"].get(python, {})
+        # On PyPI is what any accelerator has, and macOS.
+        there = {**builds, "pypi": [*release["macos"].get(python, ()), *chain(*builds.values())]}
+        gaps = {**without, "pypi": [*chain(*without.values())]}
+        for place, platforms in there.items():
+            local = "" if place == "pypi" else f"+{place}"
+            interpreter = f"cp{python.replace('.', '')}"
+            name = f"{project}-{companion['version']}{local}-{interpreter}-{interpreter}"
+            having = [
+                platform for platform in tags if platform in platforms and platform not in gaps.get(place, ())
+            ]
+            wheels.setdefault(place, []).extend(f"{name}-{tags[platform]}.whl" for platform in having)
+    return {
+        **{project: companion["version"] for project, companion in release["companions"].items()},
+        "requires_python": f">={min(release['wheels'], key=Version)}",
+        "requires": {
+            place: [
+                f"{package}=={version}; sys_platform != 'darwin'"
+                for family, package in release["triton"].items()
+                if table["accelerators"][place]["family"] == family
+            ]
+            for place in wheels.keys() - {"pypi"}
+        },
+        "wheels": wheels,
+    }
+
+
+def _take_in() -> tuple[str, ...]:
+    """Add releases and wheels to the record's; return the releases that there is evidence of."""
+    recorded = {release["version"]: release for release in FACTS["torch"]}
+    read = _read_by_refresh()
+    table = json.loads((TESTS.parent / "rules/builds.json").read_text("utf-8"))
+    claimed = {
+        version: _claimed(version, table)
+        for version in table["releases"].keys() - recorded.keys() - read.keys()
+    }
+    newest = FACTS["torch"][-1]
+    nothing = {"cpu": [], "cuda": {}, "rocm_linux_x86_64_only": [], "xpu": False}
+    for version, release in {**read, **claimed}.items():
+        if version in recorded:
+            recorded[version] |= {key: release[key] for key in ("requires", "wheels")}
+        else:  # what file names do not tell is taken to be as in the newest release of the record
+            new = {"version": version, "pythons": {}, "accelerators": nothing}
+            FACTS["torch"].append(newest | release | new)
+    FACTS["torch"].sort(key=lambda release: Version(release["version"]))
+    return tuple(release["version"] for release in FACTS["torch"] if release["version"] not in claimed)
+
+
+WITH_EVIDENCE: tuple[str, ...] = _take_in()
+"""The releases that somebody has seen, the oldest first: all that are served but those that only data/ has."""
+
+
+# Tables -----------------------------------------------------------------------------------------------------
 
 # Real packages of other projects stand on PyTorch's index too. These are newer there than anywhere, so that a
 # lock that has one of them shows that the index was used for more than PyTorch's packages.
@@ -46,6 +132,9 @@ PLANTED = {"jinja2": "99.0", "numpy": "99.0"}
 
 # Releases whose wheels for Python 3.10 have no hash on PyTorch's pages, as happens to some of the real ones.
 UNHASHED = {("torch", "2.7.1"), ("torchvision", "0.22.1")}
+
+# Releases whose CUDA wheels for Linux require triton without a marker, and so for Windows too (pytorch#114042).
+UNMARKED_TRITON = {"2.1.0", "2.1.1"}
 
 # What torch needs beside its accelerator's packages; bounds of sympy and setuptools depend on the release.
 TORCH_REQUIRES = ("filelock", "typing-extensions>=4.10.0", "networkx", "jinja2", "fsspec>=0.8.5")
@@ -121,6 +210,19 @@ PYPI: dict[str, tuple[str, ...]] = {
     "triton-xpu": ("3.3.0b1",),
 }
 IMPORT_NAMES = {"pillow": "PIL", "python-dateutil": "dateutil"}
+TRITON_TAG = (
+    "py3-none-manylinux_2_17_x86_64.manylinux_2_17_aarch64"  # all others of the default index have any
+)
+
+# The platform of a wheel, named as in the record, by what its tag has.
+PLATFORM_TAGS = {
+    "linux_x86_64": "linux.*x86_64",
+    "linux_aarch64": "linux.*aarch64",
+    "windows_amd64": "win_amd64",
+    "windows_arm64": "win_arm64",
+    "macos_arm64": "macosx.*arm64",
+    "macos_x86_64": "macosx.*x86_64",
+}
 
 # numpy has compiled wheels: its version, the oldest Python, the newest.
 NUMPY = (("1.26.4", 10, 12), ("2.2.6", 10, 13), ("2.3.5", 11, 14), ("2.5.0", 12, 15))
@@ -145,10 +247,12 @@ class Stub(NamedTuple):
     requires: tuple[str, ...] = ()
     requires_python: str | None = None
     files: tuple[tuple[str, str], ...] = ()
+    build: str = ""
 
     @property
     def filename(self) -> str:
-        return f"{_escaped(self.name)}-{self.version}-{self.tag}.whl"
+        build = f"{self.build}-" if self.build else ""
+        return f"{_escaped(self.name)}-{self.version}-{build}{self.tag}.whl"
 
 
 Wheel = Stub | Path
@@ -252,15 +356,16 @@ def _accelerators() -> Iterator[str]:
         for names in release["accelerators"]["cuda"].values():
             yield from names
         yield from release["accelerators"]["rocm_linux_x86_64_only"]
+        yield from release.get("wheels", {}).keys() - {"pypi"}
     yield "xpu"
 
 
 ACCELERATORS: tuple[str, ...] = tuple(dict.fromkeys(_accelerators()))
-"""Every accelerator that the record knows: the directories of the index."""
+"""Every accelerator that the evidence knows: the directories of the index."""
 
 
 def _platforms(release: Mapping[str, Any], accelerator: str) -> list[str]:
-    """Platforms, named as in the record, with torch's build; what is only "unverified" does not count."""
+    """Platforms, named as in the record, that it lists for torch's build."""
     cells = release["accelerators"]
     if accelerator == "cpu":
         return list(cells["cpu"])
@@ -295,7 +400,7 @@ def _local(release: Mapping[str, Any], project: str, accelerator: str, platform:
     """The local version of a wheel on PyTorch's index, with its "+", or an empty string."""
     # On Linux aarch64 each project began to write it with another release of torch.
     if platform == "linux_aarch64":
-        first = {"torch": "2.6.0", "torchvision": "2.10.0", "torchaudio": "2.11.0"}[project]
+        first = {"torch": "2.6.0", "torchvision": "2.10.0", "torchaudio": "2.10.0"}[project]
         return f"+{accelerator}" if _from(release, first) else ""
     return "" if platform.startswith("macos") else f"+{accelerator}"
 
@@ -310,18 +415,28 @@ def _platform_tag(
         return "manylinux_2_28_aarch64"
     if platform.startswith("linux"):
         machine = platform.removeprefix("linux_")
-        return f"manylinux_2_28_{machine}" if _from(release, "2.7.0") else f"linux_{machine}"
-    return _pypi_platform_tag(release, platform, python)
+        first = "2.7.0"
+        if project == "torch":
+            first = {("cu126", "x86_64"): "2.6.0", ("xpu", "x86_64"): "2.13.0"}.get(
+                (accelerator, machine), first
+            )
+        return f"manylinux_2_28_{machine}" if _from(release, first) else f"linux_{machine}"
+    return _pypi_platform_tag(release, project, platform, python)
 
 
-def _pypi_platform_tag(release: Mapping[str, Any], platform: str, python: str) -> str:
+def _pypi_platform_tag(release: Mapping[str, Any], project: str, platform: str, python: str) -> str:
     if platform == "windows_arm64":
         return "win_arm64"
-    # Where macOS has two tags, the newer one is that of free-threaded Pythons.
+    if platform == "macos_arm64":
+        newer = FACTS[platform]["newer_macos_by_python"][project]
+        version = release["version" if project == "torch" else project]
+        if macos := newer.get(version, {}).get(python):
+            return f"macosx_{macos}_0_arm64"
+    # Where macOS has two tags, the newer one is that of torch for free-threaded Pythons.
     tags = sorted(
         release["platform_tags"][platform], key=lambda tag: [int(n) for n in re.findall(r"\d+", tag)]
     )
-    return tags[-1 if python.endswith("t") else 0]
+    return tags[-1 if project == "torch" and python.endswith("t") else 0]
 
 
 def _tag(release: Mapping[str, Any], project: str, python: str, platform_tag: str) -> str:
@@ -330,7 +445,8 @@ def _tag(release: Mapping[str, Any], project: str, python: str, platform_tag: st
         return f"py3-none-{platform_tag}"
     if python.endswith("t"):
         return f"cp{number}-cp{number}t-{platform_tag}"
-    abi = "none" if project == "torch" and platform_tag.startswith("macosx") else f"cp{number}"
+    without_abi = project == "torch" and platform_tag.startswith("macosx") and not _from(release, "2.11.0")
+    abi = "none" if without_abi and Version(python) < Version("3.14") else f"cp{number}"
     return f"cp{number}-{abi}-{platform_tag}"
 
 
@@ -345,7 +461,9 @@ def _triton_version(release: Mapping[str, Any]) -> str:
     return release["pypi_linux_default"]["triton"].lstrip("=~")
 
 
-def _torch_requires(release: Mapping[str, Any], accelerator: str, platform: str) -> tuple[str, ...]:
+def _torch_requires(
+    release: Mapping[str, Any], accelerator: str, platform: str, *, pypi: bool = False
+) -> tuple[str, ...]:
     requires = [*TORCH_REQUIRES]
     if _from(release, "2.7.0"):
         requires.append("sympy>=1.13.3")
@@ -354,19 +472,38 @@ def _torch_requires(release: Mapping[str, Any], accelerator: str, platform: str)
     if bound := release["setuptools_requirement"]:
         requires.append(f'setuptools{bound.replace("any", "")}; python_version >= "3.12"')
     if accelerator.startswith("cu") and platform.startswith("linux"):
-        requires += _cuda_requires(release, accelerator)
-    if accelerator.startswith("rocm"):
-        triton = f"{release['triton_packages']['rocm']}=={_triton_version(release)}"
-        requires.append(f'{triton}; platform_system == "Linux" and platform_machine == "x86_64"')
+        unmarked = release["version"] in UNMARKED_TRITON and not pypi
+        requires += _cuda_requires(release, accelerator, triton_marker=not unmarked)
+    requires += _requires_from_the_index(release, accelerator)
     if accelerator == "rocm7.14":
         requires.append("rocm[device-all,libraries]==7.14.*; sys_platform == 'linux'")
     if accelerator == "xpu":
-        triton = f"{release['triton_packages']['xpu']}=={_triton_version(release)}"
-        requires += [f"{line}; {FACTS['extra_packages']['xpu']['marker']}" for line in (triton, *XPU_RUNTIME)]
+        requires += [f"{line}; {FACTS['extra_packages']['xpu']['marker']}" for line in XPU_RUNTIME]
     return tuple(requires)
 
 
-def _cuda_requires(release: Mapping[str, Any], accelerator: str) -> list[str]:
+def _requires_from_the_index(release: Mapping[str, Any], accelerator: str) -> list[str]:
+    """The triton that stands beside a build of torch on PyTorch's index, and what else refresh has read."""
+    if accelerator in release.get("requires", {}):
+        return release["requires"][accelerator]
+    markers = {
+        "rocm": 'platform_system == "Linux" and platform_machine == "x86_64"',
+        "xpu": FACTS["extra_packages"]["xpu"]["marker"],
+    }
+    family = "rocm" if accelerator.startswith("rocm") else accelerator
+    if family not in markers:
+        return []
+    return [f"{release['triton_packages'][family]}=={_triton_version(release)}; {markers[family]}"]
+
+
+def _pinned(requirements: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The project and version of each requirement, whatever its operator."""
+    for requirement in map(Requirement, requirements):
+        for specifier in requirement.specifier:
+            yield requirement.name, specifier.version.removesuffix(".*")
+
+
+def _cuda_requires(release: Mapping[str, Any], accelerator: str, *, triton_marker: bool) -> list[str]:
     """A few of the packages that CUDA wheels for Linux need; cuDNN's and triton's versions are recorded."""
     default = release["pypi_linux_default"]
     major, minor = accelerator[2:4], accelerator[4:]
@@ -379,9 +516,9 @@ def _cuda_requires(release: Mapping[str, Any], accelerator: str) -> list[str]:
         f"nvidia-cublas{suffix}=={cuda}",
         f"nvidia-cuda-runtime{suffix}=={cuda}",
         f"nvidia-cudnn-cu{major}=={default['cudnn']}",
-        f"triton{default['triton']}",
     )
-    return [f"{line}; {marker}" for line in requires]
+    triton = f"triton{default['triton']}"
+    return [*(f"{line}; {marker}" for line in requires), f"{triton}; {marker}" if triton_marker else triton]
 
 
 def _companion_requires(release: Mapping[str, Any], project: str) -> tuple[str, ...]:
@@ -426,18 +563,19 @@ def _index(accelerator: str) -> Iterator[Stub]:
         for platform in _platforms(release, accelerator):
             yield from _index_torch(release, accelerator, platform)
             yield from _index_companions(release, accelerator, platform)
+        for filename in release.get("wheels", {}).get(accelerator, ()):
+            yield from _named(release, filename, accelerator)
 
 
 def _index_torch(release: Mapping[str, Any], accelerator: str, platform: str) -> Iterator[Stub]:
     version = release["version"] + _local(release, "torch", accelerator, platform)
     requires = _torch_requires(release, accelerator, platform)
-    triton = release["triton_packages"].get(accelerator if accelerator == "xpu" else accelerator[:4])
     for python in _pythons(release, "torch", platform):
         tag = _tag(release, "torch", python, _platform_tag(release, "torch", accelerator, platform, python))
         files = _torch_files(version, accelerator)
         yield Stub("torch", version, tag, requires, release["requires_python"], files)
-        if triton:
-            yield Stub(triton, _triton_version(release), tag)
+        for name, pinned in _pinned(_requires_from_the_index(release, accelerator)):
+            yield Stub(name, pinned, tag)
 
 
 def _index_companions(release: Mapping[str, Any], accelerator: str, platform: str) -> Iterator[Stub]:
@@ -457,6 +595,27 @@ def _index_companions(release: Mapping[str, Any], accelerator: str, platform: st
             )
             requires = _companion_requires(release, project)
             yield Stub(project, version, tag, requires, _requires_python(release, project))
+
+
+def _named(release: Mapping[str, Any], filename: str, accelerator: str | None) -> Iterator[Stub]:
+    """A wheel of a release that is known by its name, and what stands beside it; without accelerator PyPI's."""
+    project, version, build, _ = parse_wheel_filename(filename)
+    *_, python, abi, platform_tag = filename.removesuffix(".whl").split("-")
+    tag = f"{python}-{abi}-{platform_tag}"
+    platform = next(name for name, part in PLATFORM_TAGS.items() if re.search(part, platform_tag))
+    number = "".join(map(str, build))
+    if project != "torch":
+        requires = _companion_requires(release, project)
+        yield Stub(project, str(version), tag, requires, _requires_python(release, project), build=number)
+        return
+    if accelerator is None:
+        requires, files = _pypi_torch(release, platform)
+    else:
+        requires = _torch_requires(release, accelerator, platform)
+        files = _torch_files(str(version), accelerator)
+        for name, pinned in _pinned(_requires_from_the_index(release, accelerator)):
+            yield Stub(name, pinned, tag)
+    yield Stub(project, str(version), tag, requires, release["requires_python"], files, number)
 
 
 def _companions(release: Mapping[str, Any]) -> list[str]:
@@ -482,30 +641,40 @@ def _pypi() -> Iterator[Stub]:
         line.partition(";")[0]
         for release in FACTS["torch"]
         for accelerator in (*ACCELERATORS, _default_accelerator(release))
-        if accelerator == _default_accelerator(release) or _platforms(release, accelerator)
+        if accelerator == _default_accelerator(release)
+        or _platforms(release, accelerator)
+        or accelerator in release.get("wheels", {})
         for line in _torch_requires(release, accelerator, "linux_x86_64")
         if line.startswith(("nvidia-", "intel-", "tbb=", "triton=", "triton~"))
     }
-    for requirement in map(Requirement, sorted(lines)):
-        for specifier in requirement.specifier:
-            yield Stub(requirement.name, specifier.version, "py3-none-any")
+    for name, version in _pinned(sorted(lines)):
+        yield Stub(name, version, TRITON_TAG if name == "triton" else "py3-none-any")
+
+
+def _pypi_torch(
+    release: Mapping[str, Any], platform: str
+) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """What torch's wheels for a platform require and have in them: CUDA on Linux, as recorded for aarch64, else CPU."""
+    accelerator = _default_accelerator(release)
+    cuda = {"linux_x86_64": "cuda", "linux_aarch64": release["pypi_linux_default"]["aarch64"]}
+    built_for = accelerator if cuda.get(platform) == "cuda" else "cpu"
+    # torch.__version__ names the build although the wheel's version does not.
+    own_version = release["version"] + ("" if platform.startswith("macos") else f"+{built_for}")
+    # Wheels for every platform declare what Linux needs, behind markers.
+    requires = _torch_requires(release, accelerator, "linux_x86_64", pypi=True)
+    return requires, _torch_files(own_version, built_for)
 
 
 def _pypi_release(release: Mapping[str, Any]) -> Iterator[Stub]:
-    """torch and its companions without local version: CUDA on Linux (as recorded for aarch64), else CPU."""
-    accelerator = _default_accelerator(release)
-    # Wheels for every platform declare what Linux needs, behind markers.
-    requires = _torch_requires(release, accelerator, "linux_x86_64")
+    """torch and its companions without local version."""
+    for filename in release.get("wheels", {}).get("pypi", ()):
+        yield from _named(release, filename, None)
     for platform in release["pythons"]:
-        cuda = {"linux_x86_64": "cuda", "linux_aarch64": release["pypi_linux_default"]["aarch64"]}
-        built_for = accelerator if cuda.get(platform) == "cuda" else "cpu"
-        # torch.__version__ names the build although the wheel's version does not.
-        own_version = release["version"] + ("" if platform.startswith("macos") else f"+{built_for}")
+        requires, files = _pypi_torch(release, platform)
         for project in ("torch", *_companions(release)):
             for python in _pythons(release, project, platform, pypi=True):
-                tag = _tag(release, project, python, _pypi_platform_tag(release, platform, python))
+                tag = _tag(release, project, python, _pypi_platform_tag(release, project, platform, python))
                 if project == "torch":
-                    files = _torch_files(own_version, built_for)
                     yield Stub(project, release["version"], tag, requires, release["requires_python"], files)
                 else:
                     companion_requires = _companion_requires(release, project)
@@ -517,8 +686,10 @@ def _pypi_release(release: Mapping[str, Any]) -> Iterator[Stub]:
 @cache
 def _catalogue(accelerator: str | None) -> dict[str, Stub]:
     """Wheels by file name: a directory of PyTorch's index, or the default index for None."""
-    stubs: Iterable[Stub] = _pypi() if accelerator is None else _index(accelerator)
-    return {stub.filename: stub for stub in stubs}
+    catalogue: dict[str, Stub] = {}
+    for stub in _pypi() if accelerator is None else _index(accelerator):
+        catalogue.setdefault(stub.filename, stub)  # a later release may list a wheel of an earlier one again
+    return catalogue
 
 
 # Servers ----------------------------------------------------------------------------------------------------

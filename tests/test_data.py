@@ -1,20 +1,30 @@
-"""data/ against the record in facts/torch-matrix.yml, cell by cell, by a reading of its own."""
+"""rules/builds.json, compiled from data/, against the evidence in facts/: cell by cell, by a reading of its own."""
 
+import json
+import re
 import shutil
+import sys
 import tomllib
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
 from copier import run_copy
+from packaging.requirements import Requirement
+from packaging.tags import Tag
+from packaging.utils import parse_wheel_filename
 from packaging.version import Version
-from replica import FACTS
-from support import ROOT
+from replica import FACTS, PLATFORM_TAGS, WITH_EVIDENCE
+from support import ROOT, run
 
-Render = Callable[..., Path]
-
-RECORD = {release["version"]: release for release in FACTS["torch"]}
+BUILDS = json.loads((ROOT / "rules/builds.json").read_text("utf-8"))
+RELEASES = BUILDS["releases"]
+ACCELERATORS = BUILDS["accelerators"]
+RECORD = {release["version"]: release for release in FACTS["torch"] if release["version"] in WITH_EVIDENCE}
+PYTHONS = [f"3.{minor}" for minor in range(10, 30)]  # every one that a wheel could be for
 NAMES = {
     "linux_x86_64": "linux-x86_64",
     "linux_aarch64": "linux-aarch64",
@@ -22,264 +32,359 @@ NAMES = {
     "macos_arm64": "macos-arm64",
     "macos_x86_64": "macos-x86_64",
 }
-NOT_OFFERED = {"rocm5.5", "rocm7.14"}
-# Graded B, which stands for file names in logs and locks of others: Windows wheels of XPU that were seen. The others are graded C: build scripts name them.
-XPU_SEEN_ON_WINDOWS = {"2.8.0", "2.9.0", "2.9.1", "2.11.0", "2.12.0", "2.12.1"}
-# In torch-matrix.yml's section torchaudio: local versions seen of 2.11.0, the last release.
-LAST_TORCHAUDIO = "2.11.0"
-TORCHAUDIO_SEEN = set(FACTS["torchaudio"]["local_versions_seen_2_11_0"])
+NOT_OFFERED = {"rocm5.5", "rocm7.14"}  # data/builds.yml says why
 
 
-def load(file: str, name: str = "") -> dict:
-    """Return the data of a file: of the question of this name, by default the first."""
-    questions = yaml.safe_load((ROOT / "data" / f"{file}.yml").read_text())
-    return questions[name or next(iter(questions))]["default"]
+class Cell(NamedTuple):
+    """Where there is a wheel: macOS takes PyPI's, whatever the accelerator."""
+
+    python: str
+    accelerator: str
+    platform: str
 
 
-ACCELERATORS = {key: line.split(" | ") for key, line in load("accelerators").items()}
-RELEASES = {
-    version: {words[0]: words[1:] for words in map(str.split, block.splitlines())}
-    for version, block in load("torch").items()
-}
+def cell(python: str, accelerator: str, platform: str) -> Cell:
+    return Cell(python, "pypi" if platform.startswith("macos") else accelerator, platform)
 
 
-def offered(pythons: list[str]) -> set[str]:
+# The evidence -----------------------------------------------------------------------------------------------
+
+
+def offered(pythons: Iterable[str]) -> set[str]:
     """Pythons that the template knows: 3.10 and newer, not free-threaded."""
-    return {python for python in pythons if not python.endswith("t") and int(python.split(".")[1]) >= 10}
+    return set(pythons) & set(PYTHONS)
 
 
-@pytest.fixture(params=RECORD, ids=str)
+def runs(tag: Tag, python: str) -> bool:
+    """Whether a Python takes wheels of a tag, as far as the platform goes."""
+    if tag.abi == "abi3":
+        return Version(python) >= Version(f"3.{tag.interpreter.removeprefix('cp3')}")
+    return tag.interpreter in ("py3", f"cp{python.replace('.', '')}") and not tag.abi.endswith("t")
+
+
+def cells_of(filename: str, accelerator: str) -> Iterator[Cell]:
+    """Where a wheel can be used that was listed for an accelerator, or for "pypi"."""
+    for tag in parse_wheel_filename(filename)[3]:
+        for key, part in PLATFORM_TAGS.items():
+            if key in NAMES and re.search(part, tag.platform):
+                for python in (python for python in PYTHONS if runs(tag, python)):
+                    yield Cell(python, accelerator, NAMES[key])
+
+
+def listed() -> dict[tuple[str, str], set[Cell]]:
+    """What file names in facts/releases/ say: project and version -> its wheels."""
+    found = defaultdict(set)
+    for record in RECORD.values():
+        for accelerator, files in record.get("wheels", {}).items():
+            for file in files:
+                project, version, *_ = parse_wheel_filename(file)
+                on_pypi = accelerator == "pypi"
+                found[project, version.public].update(
+                    cell
+                    for cell in cells_of(file, accelerator)
+                    if on_pypi == cell.platform.startswith("macos")
+                )
+    return found
+
+
+LISTED = listed()
+
+
+def accelerators_on(record: dict[str, Any], key: str) -> set[str]:
+    """Accelerators with a build of torch on a platform of PyTorch's index."""
+    builds = record["accelerators"]
+    found = {*builds["cuda"].get(key, ()), *(["cpu"] if key in builds["cpu"] else [])}
+    if key == "linux_x86_64":
+        found.update(builds["rocm_linux_x86_64_only"])
+    if builds["xpu"] and builds["xpu"]["index"] == "whl/xpu" and builds["xpu"].get(key):
+        found.add("xpu")
+    return found
+
+
+def seen(version: str) -> set[Cell]:
+    """The wheels of torch that there is evidence of."""
+    record = RECORD[version]
+    extra = record.get("extra_pythons_on_download_pytorch_org", {})
+    found = set(LISTED["torch", version])
+    for key, platform in NAMES.items():
+        pythons = offered(record["pythons"].get(key, ()))
+        if platform.startswith("macos"):
+            found.update(Cell(python, "pypi", platform) for python in pythons)
+        else:
+            pythons |= offered([*extra.get("all", ()), *extra.get(key, ())])
+            found.update(Cell(p, name, platform) for p in pythons for name in accelerators_on(record, key))
+    return {cell for cell in found if cell.accelerator not in NOT_OFFERED}
+
+
+def companion_seen(name: str, number: str, wanted: Cell) -> bool:
+    """Whether a release of a companion has a wheel, where torch has one."""
+    if wanted in LISTED[name, number]:
+        return True
+    recorded = (record for record in RECORD.values() if record["pythons"] and record[name] == number)
+    record = next(recorded, None)
+    if record is None:
+        return False
+    pythons = record[f"{name}_pythons_linux_x86_64"]
+    extra = record.get("extra_pythons_on_download_pytorch_org", {})
+    if name == "torchvision" and "torch + torchvision" in extra.get("note", ""):
+        pythons = [*pythons, *extra["all"]]
+    if wanted.python not in pythons and pythons != ["any (py3-none)"]:
+        return False
+    if name == "torchaudio" and number == FACTS["torchaudio"]["last_on_pypi"]:
+        return wanted.accelerator in {"pypi", *FACTS["torchaudio"]["local_versions_seen_2_11_0"]}
+    no_rocm = any("torchvision/torchaudio cp312 wheels missing" in note for note in record.get("notes", ()))
+    return not (no_rocm and wanted.accelerator.startswith("rocm") and wanted.python == "3.12")
+
+
+# The table --------------------------------------------------------------------------------------------------
+
+
+def stated(version: str) -> set[Cell]:
+    """The wheels of torch that the table has."""
+    release = RELEASES[version]
+    index = {
+        Cell(python, accelerator, platform)
+        for python, builds in release["wheels"].items()
+        for accelerator, platforms in builds.items()
+        for platform in platforms
+    }
+    return index | {
+        Cell(python, "pypi", name) for python, names in release["macos"].items() for name in names
+    }
+
+
+@pytest.fixture(params=RECORD)
 def version(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
 def test_every_release_is_there_newest_first() -> None:
-    assert list(RELEASES) == list(reversed(RECORD))
+    assert list(RELEASES) == sorted(RELEASES, key=Version, reverse=True)
+    assert set(RELEASES) >= set(RECORD)
 
 
-def test_pythons(version: str) -> None:
-    for key, name in NAMES.items():
-        recorded = offered(RECORD[version]["pythons"].get(key, []))
-        if not key.startswith("macos"):
-            extra = RECORD[version].get("extra_pythons_on_download_pytorch_org", {})
-            recorded |= offered(extra.get("all", []) + extra.get(key, []))
-        row = RELEASES[version]
-        if recorded:
-            assert {*row["python"], *row.get(f"python@{name}", [])} == recorded, name
-        else:
-            assert name not in row["macos"]
-
-
-def test_macos(version: str) -> None:
-    recorded = {NAMES[key] for key in RECORD[version]["pythons"] if key.startswith("macos")}
-    assert set(RELEASES[version]["macos"]) == recorded
-    oldest = {tag.split("_")[1] for tag in RECORD[version]["platform_tags"]["macos_arm64"]}
-    assert RELEASES[version].get("macos-oldest", ["11"]) == [min(oldest, key=int)]
-
-
-def recorded_cells(version: str) -> dict[str, dict[str, bool]]:
-    """Accelerator -> platform -> whether a wheel was seen, for what is offered of a release."""
-    builds = RECORD[version]["accelerators"]
-    unseen_release = version == "2.15.0"
-    notes = " ".join(map(str, builds.get("unverified", {})))
-    cells: dict[str, dict[str, bool]] = {}
-    for key in ("linux_x86_64", "linux_aarch64", "windows_amd64"):
-        if key in builds["cpu"]:
-            cells.setdefault("cpu", {})[NAMES[key]] = not unseen_release
-        for accelerator in builds["cuda"][key]:
-            seen = key != "linux_aarch64" or accelerator in builds["linux_aarch64_cuda_verified_by_filename"]
-            cells.setdefault(accelerator, {})[NAMES[key]] = seen and not unseen_release
-    for accelerator in set(builds["rocm_linux_x86_64_only"]) - NOT_OFFERED:
-        cells[accelerator] = {"linux-x86_64": f"{accelerator} wheel existence" not in notes}
-    if isinstance(builds["xpu"], dict) and builds["xpu"]["index"] == "whl/xpu":
-        cells["xpu"] = {"linux-x86_64": True, "windows-x86_64": version in XPU_SEEN_ON_WINDOWS}
-    return cells
-
-
-def test_builds_and_their_evidence(version: str) -> None:
-    row = RELEASES[version]
-    cells = {
-        accelerator: {word.rstrip("?"): not word.endswith("?") for word in row[accelerator]}
-        for accelerator in ACCELERATORS
-        if accelerator in row
+def test_every_wheel_that_was_seen_and_no_other(version: str) -> None:
+    reasons = RELEASES[version]["left_out"]
+    left_out = {cell for cell in seen(version) if cell.platform in reasons.get(cell.accelerator, {})}
+    assert stated(version) == seen(version) - left_out
+    # Nothing is left out that is not there, and nothing without a reason.
+    assert {(cell.accelerator, cell.platform) for cell in left_out} == {
+        (accelerator, platform) for accelerator, platforms in reasons.items() for platform in platforms
     }
-    assert cells == recorded_cells(version)
+    assert all(reason for platforms in reasons.values() for reason in platforms.values())
 
 
-def test_every_line_is_of_a_known_kind(version: str) -> None:
-    known = {"python", "torchvision", "torchaudio", "numpy", "macos", "macos-oldest", *ACCELERATORS}
-    known |= {f"python@{name}" for name in NAMES.values()} | {f"numpy@{name}" for name in NAMES.values()}
-    known |= {f"archs@{key}" for key in ACCELERATORS if key.startswith("cu")}
-    known |= {"torchvision-lacks", "torchaudio-lacks", "triton@rocm", "triton@xpu"}
-    assert set(RELEASES[version]) <= known
-    assert len(load("torch")[version].splitlines()) == len(RELEASES[version])
+def test_oldest_macos(version: str) -> None:
+    record = RECORD[version]
+    tags = [
+        tag
+        for key, platform_tags in record["platform_tags"].items()
+        for tag in platform_tags
+        if key in record["pythons"] and key == "macos_arm64"
+    ]
+    for file in record.get("wheels", {}).get("pypi", ()):
+        project, _, _, file_tags = parse_wheel_filename(file)
+        tags += [tag.platform for tag in file_tags if project == "torch"]
+    oldest = {int(tag.split("_")[1]) for tag in tags if re.fullmatch(r"macosx_\d+_\d+_arm64", tag)}
+    assert RELEASES[version]["macos_oldest"] == min(oldest)
 
 
 def test_companions(version: str) -> None:
-    row, record = RELEASES[version], RECORD[version]
-    assert row["torchvision"] == [record["torchvision"]]
-    assert row["torchaudio"] == [record["torchaudio"]]
-    pythons = {python for key in row if key.startswith("python") for python in row[key]}
+    release = RELEASES[version]
     for name in ("torchvision", "torchaudio"):
-        listed = record[f"{name}_pythons_linux_x86_64"]
-        having = pythons if listed == ["any (py3-none)"] else set(listed)
-        extra = record.get("extra_pythons_on_download_pytorch_org", {}).get("note", "")
-        if name == "torchvision" and "torch + torchvision" in extra:
-            having = having | {"3.15"}
-        lacks = pythons - having
-        if name == "torchaudio" and record[name] == LAST_TORCHAUDIO:
-            lacks |= {key for key in ACCELERATORS if key in row} - TORCHAUDIO_SEEN
-        if any("torchvision/torchaudio cp312 wheels missing" in note for note in record.get("notes", [])):
-            lacks |= {f"{key}/3.12" for key in row if key.startswith("rocm")}
-        assert set(row.get(f"{name}-lacks", [])) == lacks, name
+        companion = release["companions"][name]
+        assert companion["version"] == RECORD[version][name]
+        gaps: dict[str, dict[str, list[str]]] = {}
+        for python, builds in release["wheels"].items():
+            for accelerator, platforms in builds.items():
+                missing = [
+                    platform
+                    for platform in [*platforms, *release["macos"].get(python, ())]
+                    if not companion_seen(name, companion["version"], cell(python, accelerator, platform))
+                ]
+                if missing:
+                    gaps.setdefault(python, {})[accelerator] = missing
+        assert companion["without"] == gaps, name
 
 
 def test_numpy(version: str) -> None:
-    expected = {True: {"numpy": ["<2"]}, "windows only": {"numpy@windows-x86_64": ["<2"]}, False: {}}
-    bounds = {key: words for key, words in RELEASES[version].items() if key.startswith("numpy")}
-    assert bounds == expected[RECORD[version]["numpy_lt_2_required"]]
+    expected = {
+        True: ["numpy<2"],
+        "windows only": ["numpy", "numpy<2; sys_platform == 'win32'"],
+        False: ["numpy"],
+    }
+    assert RELEASES[version]["numpy"] == expected[RECORD[version]["numpy_lt_2_required"]]
 
 
 def test_triton(version: str) -> None:
-    recorded = RECORD[version]["triton_packages"]
-    named = {family: RELEASES[version][f"triton@{family}"][0] for family in ("rocm", "xpu") if f"triton@{family}" in RELEASES[version]}  # fmt: skip
-    built = {ACCELERATORS[key][0] for key in RELEASES[version] if key in ACCELERATORS} & {"rocm", "xpu"}
-    assert named.items() <= recorded.items()
-    assert built <= set(named)
+    """The package beside torch's builds of a family, as the record or the metadata that refresh read names it."""
+    built = {
+        ACCELERATORS[c.accelerator]["family"]: c.accelerator
+        for c in stated(version)
+        if c.accelerator != "pypi"
+    }
+    expected = {}
+    for family in built.keys() & {"rocm", "xpu"}:
+        requires = RECORD[version].get("requires", {}).get(built[family], ())
+        names = [name for name in (Requirement(line).name for line in requires) if "triton" in name]
+        expected[family] = names[0] if names else RECORD[version]["triton_packages"][family]
+    assert RELEASES[version]["triton"] == expected
 
 
-def test_accelerators_are_those_of_the_record() -> None:
-    recorded = {accelerator for version in RECORD for accelerator in recorded_cells(version)}
-    assert set(ACCELERATORS) == recorded
-    for key, (family, label, *_) in ACCELERATORS.items():
+def test_pythons_are_those_of_the_wheels() -> None:
+    pythons = {python for release in RELEASES.values() for python in release["wheels"]}
+    assert BUILDS["pythons"] == sorted(pythons, key=Version)
+
+
+def accelerators_seen() -> set[str]:
+    return {cell.accelerator for version in RECORD for cell in seen(version)} - {"pypi"}
+
+
+def test_accelerators_are_those_of_the_evidence() -> None:
+    unchecked = {
+        key
+        for version in RELEASES.keys() - RECORD.keys()
+        for builds in RELEASES[version]["wheels"].values()
+        for key in builds
+    }
+    assert accelerators_seen() <= set(ACCELERATORS) <= accelerators_seen() | unchecked
+    for key, row in ACCELERATORS.items():
         digits = key.removeprefix("cu").removeprefix("rocm")
-        assert (family, label) == {
-            "cpu": ("cpu", "CPU"),
-            "xpu": ("xpu", "XPU"),
-        }.get(
-            key, ("rocm", f"ROCm {digits}") if "." in digits else ("cuda", f"CUDA {digits[:2]}.{digits[2:]}")
+        cuda_or_rocm = (
+            ("rocm", f"ROCm {digits}") if "." in digits else ("cuda", f"CUDA {digits[:2]}.{digits[2:]}")
         )
+        expected = {"cpu": ("cpu", "CPU"), "xpu": ("xpu", "XPU")}.get(key, cuda_or_rocm)
+        assert (row["family"], row["label"]) == expected
 
 
 def test_driver_floors() -> None:
     floors = FACTS["drivers"]["minor_version_compatibility"]
-    for key, (family, label, _, *columns) in ACCELERATORS.items():
-        driver = columns[:2]
-        if family != "cuda":
-            assert driver == []
+    for key in accelerators_seen():
+        row = ACCELERATORS[key]
+        if row["family"] != "cuda":
+            assert row["drivers"] == {}
             continue
-        floor = floors[f"cuda{label.removeprefix('CUDA ').partition('.')[0]}"]
-        assert driver == [
-            floor["linux"].removeprefix(">="),
-            floor["windows"].removeprefix(">=").split(" ")[0],
-        ], key
+        floor = floors[f"cuda{row['label'].removeprefix('CUDA ').partition('.')[0]}"]
+        recorded = {system: floor[system].removeprefix(">=").split(" ")[0] for system in ("linux", "windows")}
+        assert row["drivers"] == recorded, key
 
 
-# Keys of the record's section gpu_archs: releases, on x86-64, and their builds on Arm.
+# Keys of the record's section gpu_archs: the first release, on x86-64, that each is about.
 ARCHS = {
-    "cu126": {"cu126 (2.7-2.14)": ("2.7.0", "2.14.1")},
-    "cu128": {
-        "cu128 2.7": ("2.7.0", "2.7.1"),
-        "cu128 2.8-2.10": ("2.8.0", "2.10.0"),
-        "cu128 2.11": ("2.11.0", "2.11.0"),
-    },
-    "cu130": {"cu130, cu132": ("2.9.0", "2.15.0")},
+    "cu126": {"2.7.0": "cu126 (2.7-2.14)"},
+    "cu128": {"2.7.0": "cu128 2.7", "2.8.0": "cu128 2.8-2.10", "2.11.0": "cu128 2.11"},
+    "cu130": {"2.9.0": "cu130, cu132"},
 }
-AS = {"cu129": "cu128", "cu132": "cu130"}
+AS = {"cu129": "cu128", "cu132": "cu130"}  # cu129 is "as cu128 of the same release"
 
 
-def recorded_archs(version: str, accelerator: str, arm: bool) -> list[str] | None:
+def recorded_archs(version: str, accelerator: str, machine: str) -> list[str] | None:
     """Architectures of a build in the record, None where it has none."""
     record = FACTS["gpu_archs"]
-    if arm:
+    if machine == "aarch64":
         names = {name: archs for key, archs in record["aarch64"].items() for name in key.split(", ")}
-        return names.get(accelerator) if Version(version) >= Version("2.7") else None
-    for key, (first, last) in ARCHS.get(AS.get(accelerator, accelerator), {}).items():
-        if Version(first) <= Version(version) <= Version(last):
-            return record[key]["x86_64"]
-    # cu129 outlives cu128: "as cu128 of the same release", and the last of those is 2.11's.
-    return record["cu128 2.11"]["x86_64"] if accelerator == "cu129" else None
+        numbers = names.get(accelerator) if Version(version) >= Version("2.7") else None
+    else:
+        keys = ARCHS.get(AS.get(accelerator, accelerator), {}).items()
+        begun = [key for first, key in keys if Version(first) <= Version(version)]
+        numbers = record[begun[-1]]["x86_64"] if begun else None
+    return numbers and [f"sm_{number}" for number in numbers]
 
 
-def test_archs_and_their_evidence(version: str) -> None:
-    """What the record has is stated without `?`, and what it does not have with one."""
-    row = RELEASES[version]
+def test_archs() -> None:
     checked = 0
-    for key in (key for key in row if ACCELERATORS.get(key, [""])[0] == "cuda"):
-        for platform in (cell.rstrip("?") for cell in row[key]):
-            arm = platform == "linux-aarch64"
-            stated = ACCELERATORS[key][6 if arm else 5].split()
-            if not arm:
-                stated = row.get(f"archs@{key}", stated)
-            recorded = recorded_archs(version, key, arm)
-            if (version, key, arm) == ("2.6.0", "cu126", True):
-                continue  # one build older than the record of its column
-            assert ("?" in stated) == (recorded is None), (key, platform)
-            if recorded:
-                assert stated == [f"sm_{number}" for number in recorded], (key, platform)
+    for version in RECORD:
+        for _, accelerator, platform in stated(version):
+            machine = BUILDS["platforms"][platform]["machine"]
+            if accelerator == "pypi" or not (recorded := recorded_archs(version, accelerator, machine)):
+                continue
+            archs = ACCELERATORS[accelerator]["archs"][machine]
+            if machine == "x86_64":
+                archs = RELEASES[version]["archs"].get(accelerator, archs)
+            assert archs == recorded, (version, accelerator, platform)
             checked += 1
     assert checked
 
 
-def test_accelerators_without_archs_are_not_cuda() -> None:
-    for key, (family, _, _, *columns) in ACCELERATORS.items():
-        assert (len(columns) >= 3) == (family == "cuda"), key
+def test_archs_name_their_source() -> None:
+    """RELEASE.md is what the record has; builds that it does not have are read from build scripts."""
+    rows = yaml.safe_load((ROOT / "data/accelerators.yml").read_text("utf-8"))["accelerators"]
+    for key in accelerators_seen():
+        recorded = any(recorded_archs(version, key, "x86_64") for version in RECORD)
+        if ACCELERATORS[key]["family"] == "cuda":
+            assert rows[key]["archs"]["source"] == ("RELEASE.md" if recorded else "build scripts"), key
+        else:
+            assert "archs" not in rows[key]
 
 
-def verified(version: str, accelerator: str, python: str) -> bool:
-    """Whether a wheel was seen for some platform on PyTorch's index."""
-    row = RELEASES[version]
-    cells = [cell for cell in row.get(accelerator, []) if not cell.endswith("?")]
-    return any(python in [*row["python"], *row.get(f"python@{cell}", [])] for cell in cells)
+def test_defaults_are_the_newest_for_linux() -> None:
+    checked = 0
+    for python in BUILDS["pythons"]:
+        for accelerator in ACCELERATORS:
+            having = {
+                version: release["wheels"].get(python, {}).get(accelerator, [])
+                for version, release in RELEASES.items()
+            }
+            anywhere = [version for version, platforms in having.items() if platforms]
+            linux = [version for version in anywhere if "linux-x86_64" in having[version]]
+            default = max(linux or anywhere, key=Version, default=None)
+            assert BUILDS["defaults"][python].get(accelerator) == default, (python, accelerator)
+            checked += default is not None
+    assert checked > len(ACCELERATORS)
 
 
-@pytest.mark.parametrize("accelerator", ACCELERATORS)
-def test_no_unverified_build_is_a_default(render: Render, accelerator: str) -> None:
-    for python in ("3.10", "3.11", "3.12", "3.13", "3.14", "3.15"):
-        sure = [version for version in RELEASES if verified(version, accelerator, python)]
-        if sure:
-            project = render(python, python_version=python, accelerator=accelerator)
-            saved = yaml.safe_load((project / ".copier-answers.yml").read_text())
-            assert saved["torch_version"] == sure[0]
-            markers = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["uv"]["environments"]
-            unseen = {cell.rstrip("?") for cell in RELEASES[sure[0]][accelerator] if cell.endswith("?")}
-            known = load("platforms")
-            assert not {name for name in unseen if known[name] in markers}
+ENTRY = """\
+{version}:
+  pythons: {pythons}
+  torchvision: 0.99.0
+  torchaudio: {version}
+  macos: {{platforms: [macos-arm64], oldest: 14}}
+  wheels:
+    cpu: [linux-x86_64, linux-aarch64, windows-x86_64]
+    {cuda}: [linux-x86_64]
+
+"""
 
 
-def test_a_release_is_added_in_one_file(template: Path, tmp_path: Path) -> None:
+def test_a_release_is_one_entry(template: Path, tmp_path: Path) -> None:
     changed = tmp_path / "template"
     shutil.copytree(template, changed)
-    file = changed / "data/torch.yml"
-    head, default, rest = file.read_text().partition("  default:\n")
-    entry = """\
-    2.16.0: |
-      python                3.12 3.13 3.14 3.15 3.16
-      torchvision           0.30.0
-      torchaudio            2.16.0
-      triton@rocm           triton-rocm
-      macos                 macos-arm64
-      macos-oldest          14
-      cpu                   linux-x86_64 linux-aarch64 windows-x86_64
-      cu132                 linux-x86_64 windows-x86_64?
-"""
-    file.write_text(head + default + entry + rest)
+    newest = Version(next(iter(RELEASES)))
+    version = f"{newest.major}.{newest.minor + 1}.0"
+    last = f"3.{Version(BUILDS['pythons'][-1]).minor + 1}"
+    first, *_ = pythons = [*BUILDS["pythons"][-3:], last]
+    after_last = f"3.{Version(last).minor + 1}"
+    retired, *_, cuda = (key for key in BUILDS["defaults"][first] if ACCELERATORS[key]["family"] == "cuda")
 
-    def render(folder: str, **answers: object) -> dict:
+    file = changed / "data/builds.yml"
+    head, key, rest = file.read_text("utf-8").partition(f"{newest}:\n")
+    file.write_text(
+        head + ENTRY.format(version=version, pythons=json.dumps(pythons), cuda=cuda) + key + rest, "utf-8"
+    )
+    output = changed / "rules/builds.json"
+    run(
+        sys.executable,
+        ROOT / "scripts/compile.py",
+        "--data",
+        changed / "data",
+        "--output",
+        output,
+        cwd=tmp_path,
+    )
+
+    def render(folder: str, **answers: object) -> dict[str, Any]:
         run_copy(str(changed), tmp_path / folder, data=answers, defaults=True, quiet=True)
-        return tomllib.loads((tmp_path / folder / "pyproject.toml").read_text())
+        return tomllib.loads((tmp_path / folder / "pyproject.toml").read_text("utf-8"))
 
-    project = render("cpu", companions=["torchvision", "torchaudio"])
-    assert project["project"]["dependencies"][:3] == [
-        "torch==2.16.0",
-        "torchvision==0.30.0",
-        "torchaudio==2.16.0",
-    ]
-    assert project["project"]["requires-python"] == ">=3.12,<3.17"
-    assert render("newest", python_version="3.16")["project"]["requires-python"] == ">=3.16,<3.17"
-    cuda = render("cuda", accelerator="cu132", torch_version="2.16.0")
-    assert len(cuda["tool"]["uv"]["environments"]) == 2  # Linux and macOS; no wheel for Windows was seen
-    with pytest.raises(
-        ValueError, match=r"cu118 ends with torch 2\.7\.1: use torch_version=2\.7\.1 or accelerator=cu132"
-    ):
-        render("refused", accelerator="cu118", torch_version="2.16.0")
+    project = render("cpu", python_version=first, companions=["torchvision", "torchaudio"])
+    packages = [f"torch=={version}", "torchvision==0.99.0", f"torchaudio=={version}"]
+    assert project["project"]["dependencies"][:3] == packages
+    assert project["project"]["requires-python"] == f">={first},<{after_last}"
+    assert len(project["tool"]["uv"]["environments"]) == 4
+    assert render("newest", python_version=last)["project"]["requires-python"] == f">={last},<{after_last}"
+    gpu = render("gpu", python_version=first, accelerator=cuda)
+    assert gpu["project"]["dependencies"][0] == f"torch=={version}"
+    assert len(gpu["tool"]["uv"]["environments"]) == 2  # Linux on x86-64, and macOS
+    ends = BUILDS["defaults"][first][retired]
+    with pytest.raises(ValueError, match=rf"torch_version={re.escape(ends)} or accelerator={cuda}"):
+        render("refused", python_version=first, accelerator=retired, torch_version=version)

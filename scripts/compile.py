@@ -1,0 +1,308 @@
+"""Compile data/ to rules/builds.json, the table that the questions, adopt.py and the selector page look things up in.
+
+    uv run scripts/compile.py [--check]
+
+Every file of data/ has to satisfy its JSON Schema in data/schemas/ and to name only what the other files have. The
+exit status is 1, with one line on stderr, if one does not, or with --check if rules/builds.json is not what data/
+gives. rules/builds.schema.json describes the result.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from jsonschema import Draft202012Validator, FormatChecker
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parent.parent
+SCHEMA = 1  # of the table: it only grows, so that other tools may rely on it
+OLDEST_MACOS = 11  # of PyPI's wheels, unless a release says otherwise
+
+Data = dict[str, Any]  # a YAML file, whose types its schema states
+Platforms = dict[str, list[str]]  # accelerator -> platforms
+Wheels = dict[str, Platforms]  # Python -> accelerator -> platforms
+
+
+class Wrong(Exception):
+    """A fact that cannot be; the text says where and why, in one line."""
+
+
+# Reading
+
+
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML that refuses a key which stands twice, and leaves dates as they are written."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key) for key, _ in node.value]
+        if twice := {str(key) for key in keys if keys.count(key) > 1}:
+            raise Wrong(f"line {node.start_mark.line + 1}: {', '.join(sorted(twice))} stands there twice")
+        return cast("dict[Any, Any]", super().construct_mapping(node, deep))
+
+
+Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith("timestamp")]
+    for first, resolvers in Loader.yaml_implicit_resolvers.items()
+}
+
+
+def load(folder: Path, name: str) -> Data:
+    """Return a file of data/ by its name without .yml. Raises Wrong."""
+    try:
+        data = yaml.load((folder / f"{name}.yml").read_bytes(), Loader)
+        schema = json.loads((folder / "schemas" / f"{name}.json").read_bytes())
+    except (OSError, ValueError, yaml.YAMLError, Wrong) as error:
+        raise Wrong(f"{name}.yml cannot be read: {' '.join(str(error).split())}") from error
+    for problem in Draft202012Validator(schema, format_checker=FormatChecker()).iter_errors(data):
+        raise Wrong(f"{name}.yml: {'/'.join(map(str, problem.absolute_path))}: {problem.message}")
+    return cast("Data", data)
+
+
+# What a release has wheels for
+
+
+def wheels_of(release: Data, platforms: list[str]) -> Wheels:
+    """Return the wheels of torch on PyTorch's index that can be used."""
+    unusable = left_out(release)
+    return {
+        python: {
+            accelerator: here
+            for accelerator, listed in release["wheels"].items()
+            if (
+                here := [
+                    platform
+                    for platform in platforms
+                    if platform in listed
+                    and python in pythons_on(release, platform)
+                    and platform not in unusable.get(accelerator, {})
+                ]
+            )
+        }
+        for python in pythons_of(release)
+    }
+
+
+def left_out(release: Data) -> dict[str, dict[str, str]]:
+    """Return accelerator -> platform -> why its wheels cannot be used."""
+    return {
+        accelerator: dict.fromkeys(entry["platforms"], entry["reason"])
+        for entry in release.get("left_out", [])
+        for accelerator in entry["accelerators"]
+    }
+
+
+def pythons_on(release: Data, platform: str) -> list[str]:
+    return cast("list[str]", release["pythons"] + release.get("more_pythons", {}).get(platform, []))
+
+
+def pythons_of(*releases: Data) -> list[str]:
+    """Return every Python that some platform has wheels for, the oldest first."""
+    lists = [
+        pythons
+        for release in releases
+        for pythons in (release["pythons"], *release.get("more_pythons", {}).values())
+    ]
+    return sorted({python for pythons in lists for python in pythons}, key=Version)
+
+
+def without(companion: Data, wheels: Wheels, macos: Mapping[str, list[str]]) -> Wheels:
+    """Return the wheels of torch that a companion has no counterpart of, PyPI's for macOS among them."""
+    gaps = companion.get("without", {"accelerators": [], "pythons": []})
+
+    def missing(python: str, accelerator: str, platforms: list[str]) -> list[str]:
+        if python not in companion.get("pythons", [python]):
+            return platforms + macos.get(python, [])
+        lacks = accelerator not in companion.get("accelerators", [accelerator])
+        lacks |= accelerator in gaps["accelerators"] and python in gaps["pythons"]
+        return platforms if lacks else []
+
+    table = {
+        python: {key: gone for key, platforms in row.items() if (gone := missing(python, key, platforms))}
+        for python, row in wheels.items()
+    }
+    return {python: row for python, row in table.items() if row}
+
+
+# The table
+
+
+def accelerator_row(key: str, accelerator: Data, drivers: Data, releases: Data) -> Data:
+    major = accelerator["label"].removeprefix("CUDA ").partition(".")[0]
+    return {
+        "family": accelerator["family"],
+        "label": accelerator["label"],
+        "gpus": accelerator["gpus"],
+        "drivers": drivers["cuda"][major] if accelerator["family"] == "cuda" else {},
+        "archs": archs_of(accelerator),
+        "releases": [
+            version
+            for version, release in releases.items()
+            if any(key in row for row in release["wheels"].values())
+        ],
+    }
+
+
+def archs_of(accelerator: Data) -> Data:
+    """Return processor -> GPU architectures."""
+    return {name: archs for name, archs in accelerator.get("archs", {}).items() if name != "source"}
+
+
+def release_row(release: Data, platforms: list[str], companions: Data, accelerators: Data) -> Data:
+    wheels = wheels_of(release, platforms)
+    on_pypi = release["macos"]["platforms"]
+    macos = {
+        python: here
+        for python in wheels
+        if (here := [platform for platform in on_pypi if python in pythons_on(release, platform)])
+    }
+    return {
+        "companions": {
+            name: {
+                "version": release[name],
+                "without": without(releases.get(release[name], {}), wheels, macos),
+            }
+            for name, releases in companions.items()
+            if name in release
+        },
+        "numpy": release.get("numpy", ["numpy"]),
+        "triton": release.get("triton", {}),
+        "macos": macos,
+        "macos_oldest": release["macos"].get("oldest", OLDEST_MACOS),
+        "archs": {
+            key: archs | {"x86_64": release["archs"][key]} if key in release.get("archs", {}) else archs
+            for key in release["wheels"]
+            if (archs := archs_of(accelerators[key]))
+        },
+        "left_out": left_out(release),
+        "wheels": {python: row for python, row in wheels.items() if row},
+    }
+
+
+def default_release(releases: Data, python: str, accelerator: str, first_platform: str) -> str:
+    """Return the newest release with wheels for the first platform, else the newest one; '' if there is none."""
+    having = {
+        version: platforms
+        for version, release in releases.items()
+        if (platforms := release["wheels"].get(python, {}).get(accelerator))
+    }
+    everywhere = (version for version, platforms in having.items() if first_platform in platforms)
+    return next(everywhere, next(iter(having), ""))
+
+
+def table(folder: Path) -> Data:
+    """Return what rules/builds.json holds. Raises Wrong."""
+    builds, platforms, companions = (load(folder, name) for name in ("builds", "platforms", "companions"))
+    facts, mirrors = load(folder, "accelerators"), load(folder, "mirrors")
+    reserved = load(folder, "reserved-names")
+    accelerators = facts["accelerators"]
+    for problem in problems(builds, accelerators, platforms, companions, mirrors, facts["drivers"]["cuda"]):
+        raise Wrong(problem)
+    pythons = pythons_of(*builds.values())
+    releases = {
+        version: release_row(release, list(platforms), companions, accelerators) for version, release in builds.items()
+    }
+    return {
+        "schema": SCHEMA,
+        "pythons": pythons,
+        "platforms": platforms,
+        "accelerators": {
+            key: accelerator_row(key, row, facts["drivers"], releases) for key, row in accelerators.items()
+        },
+        "companions": list(companions),
+        "releases": releases,
+        "defaults": {
+            python: {
+                key: version
+                for key in accelerators
+                if (version := default_release(releases, python, key, next(iter(platforms))))
+            }
+            for python in pythons
+        },
+        "mirrors": mirrors["pytorch"],
+        "pypi_mirrors": mirrors["pypi"],
+        "python_mirror": mirrors["python"],
+        "ci": load(folder, "ci"),
+        "reserved_names": sorted({name for names in reserved.values() for name in names}),
+    }
+
+
+def problems(
+    builds: Data, accelerators: Data, platforms: Data, companions: Data, mirrors: Data, drivers: Data
+) -> Iterator[str]:
+    """Say what the files say of each other that cannot be, a line each."""
+    if list(builds) != sorted(builds, key=Version, reverse=True):
+        yield "builds.yml: the newest release has to stand first"
+    families = [row["family"] for row in accelerators.values()]
+    if len(list(dict.fromkeys(families))) != sum(a != b for a, b in zip(families, ["", *families], strict=False)):
+        yield "accelerators.yml: families have to stand together"
+    for key, row in accelerators.items():
+        if row["family"] == "cuda" and row["label"].removeprefix("CUDA ").partition(".")[0] not in drivers:
+            yield f"accelerators.yml: {key}: drivers/cuda lacks the major release of {row['label']}"
+    for version, release in builds.items():
+        yield from release_problems(f"builds.yml: {version}", release, accelerators, platforms)
+    for name, releases in companions.items():
+        for version, row in releases.items():
+            if version not in {release.get(name) for release in builds.values()}:
+                yield f"companions.yml: {name} {version} belongs to no release in builds.yml"
+            keys = row.get("accelerators", []) + row.get("without", {}).get("accelerators", [])
+            yield from unknown(f"companions.yml: {name} {version}", keys, accelerators)
+    for key, row in mirrors["pytorch"].items():
+        yield from unknown(f"mirrors.yml: {key}", row.get("accelerators", []), accelerators)
+
+
+def release_problems(place: str, release: Data, accelerators: Data, platforms: Data) -> Iterator[str]:
+    macos = {name for name, row in platforms.items() if row["system"] == "macos"}
+    yield from unknown(place, release["wheels"].keys() | release.get("archs", {}).keys(), accelerators)
+    yield from unknown(place, release.get("more_pythons", {}), platforms)
+    yield from unknown(f"{place}: macos", release["macos"]["platforms"], macos)
+    for accelerator, here in release["wheels"].items():
+        yield from unknown(f"{place}: {accelerator}", here, platforms.keys() - macos)
+    for entry in release.get("left_out", []):
+        for accelerator in entry["accelerators"]:
+            yield from unknown(f"{place}: left_out", entry["platforms"], release["wheels"].get(accelerator, []))
+    built = {accelerators[key]["family"] for key in release["wheels"] if key in accelerators} & {"rocm", "xpu"}
+    if built != set(release.get("triton", {})):
+        yield f"{place}: triton names a package for {sorted(release.get('triton', {}))} and there are builds for {sorted(built)}"
+
+
+def unknown(place: str, names: Any, known: Any) -> Iterator[str]:
+    yield from (f"{place}: {name} is not known" for name in sorted(set(names) - set(known)))
+
+
+# Writing
+
+
+def written(value: Any, indent: str = "") -> str:
+    """Return JSON with a line for each key, and lists on one line: a changed fact is a changed line."""
+    if not isinstance(value, dict) or not value:
+        return json.dumps(value, ensure_ascii=False)
+    inner = indent + " "
+    lines = (f"{inner}{json.dumps(key)}: {written(item, inner)}" for key, item in value.items())
+    return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; say whether the table is fresh")
+    parser.add_argument("--data", type=Path, default=ROOT / "data", help="folder of the facts")
+    parser.add_argument("--output", type=Path, default=ROOT / "rules" / "builds.json", help="the table")
+    options = parser.parse_args()
+    try:
+        text = written(table(options.data)) + "\n"
+    except Wrong as error:
+        print(f"compile: {error}", file=sys.stderr)
+        return 1
+    if not options.check:
+        options.output.write_text(text, encoding="utf-8", newline="\n")
+    elif not options.output.exists() or options.output.read_bytes() != text.encode():
+        print(f"compile: {options.output.name} is not what data/ gives: run scripts/compile.py", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
