@@ -203,7 +203,8 @@ def table(folder: Path) -> Data:
         raise Wrong(problem)
     pythons = pythons_of(*builds.values())
     releases = {
-        version: release_row(release, list(platforms), companions, accelerators) for version, release in builds.items()
+        version: release_row(release, list(platforms), companions, accelerators)
+        for version, release in builds.items()
     }
     return {
         "schema": SCHEMA,
@@ -237,7 +238,9 @@ def problems(
     if list(builds) != sorted(builds, key=Version, reverse=True):
         yield "builds.yml: the newest release has to stand first"
     families = [row["family"] for row in accelerators.values()]
-    if len(list(dict.fromkeys(families))) != sum(a != b for a, b in zip(families, ["", *families], strict=False)):
+    if len(list(dict.fromkeys(families))) != sum(
+        a != b for a, b in zip(families, ["", *families], strict=False)
+    ):
         yield "accelerators.yml: families have to stand together"
     for key, row in accelerators.items():
         if row["family"] == "cuda" and row["label"].removeprefix("CUDA ").partition(".")[0] not in drivers:
@@ -263,8 +266,13 @@ def release_problems(place: str, release: Data, accelerators: Data, platforms: D
         yield from unknown(f"{place}: {accelerator}", here, platforms.keys() - macos)
     for entry in release.get("left_out", []):
         for accelerator in entry["accelerators"]:
-            yield from unknown(f"{place}: left_out", entry["platforms"], release["wheels"].get(accelerator, []))
-    built = {accelerators[key]["family"] for key in release["wheels"] if key in accelerators} & {"rocm", "xpu"}
+            yield from unknown(
+                f"{place}: left_out", entry["platforms"], release["wheels"].get(accelerator, [])
+            )
+    built = {accelerators[key]["family"] for key in release["wheels"] if key in accelerators} & {
+        "rocm",
+        "xpu",
+    }
     if built != set(release.get("triton", {})):
         yield f"{place}: triton names a package for {sorted(release.get('triton', {}))} and there are builds for {sorted(built)}"
 
@@ -299,7 +307,9 @@ def main() -> int:
     if not options.check:
         options.output.write_text(text, encoding="utf-8", newline="\n")
     elif not options.output.exists() or options.output.read_bytes() != text.encode():
-        print(f"compile: {options.output.name} is not what data/ gives: run scripts/compile.py", file=sys.stderr)
+        print(
+            f"compile: {options.output.name} is not what data/ gives: run scripts/compile.py", file=sys.stderr
+        )
         return 1
     return 0
 

@@ -1,5 +1,6 @@
 """What several test modules call: commands with their output captured, and the places they run in."""
 
+import json
 import os
 import re
 import subprocess
@@ -12,7 +13,32 @@ import yaml
 from uv import find_uv_bin
 
 ROOT = Path(__file__).resolve().parent.parent
-NEWEST = "2.14.1"  # the default release of torch, and the one that README's offline command names
+TABLE = json.loads((ROOT / "rules/builds.json").read_bytes())
+"""What the template knows, compiled from data/."""
+PYTHONS: list[str] = TABLE["pythons"]
+ACCELERATORS: list[str] = list(TABLE["accelerators"])
+RELEASES: dict[str, dict] = TABLE["releases"]
+PYTHON = "3.12"  # the default, which the contract names
+NEWEST: str = TABLE["defaults"][PYTHON]["cpu"]
+"""The release of torch in a project by default."""
+
+
+def default_release(accelerator: str, python: str = PYTHON) -> str:
+    """The release that a project gets for an accelerator."""
+    return TABLE["defaults"][python][accelerator]
+
+
+def has_wheels(version: str, accelerator: str, python: str) -> bool:
+    """Whether a release of torch can be chosen."""
+    return accelerator in RELEASES[version]["wheels"].get(python, {})
+
+
+def change_table(template: Path, change: Callable[[dict], object]) -> None:
+    """Change what a copy of the template knows: `change` edits the compiled table in place."""
+    file = template / "rules/builds.json"
+    table = json.loads(file.read_bytes())
+    change(table)
+    file.write_text(json.dumps(table))
 
 
 def environment() -> dict[str, str]:

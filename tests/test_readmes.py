@@ -21,9 +21,23 @@ from conftest import REAL_TORCH
 from packaging.version import Version
 from replica import Replica
 from situations import Machines, Situation, smi
-from support import ROOT, commands, commit, path_with_uv, pressing_enter, questions, run, shell, uv
+from support import (
+    ACCELERATORS,
+    PYTHONS,
+    RELEASES,
+    ROOT,
+    TABLE,
+    change_table,
+    commands,
+    commit,
+    path_with_uv,
+    pressing_enter,
+    questions,
+    run,
+    shell,
+    uv,
+)
 from templates import as_repository, this_template, working_tree
-from test_data import ACCELERATORS, RELEASES, load
 from test_menus import menu
 from test_mirrors import MIRRORS, PYPI_MIRRORS
 
@@ -71,11 +85,7 @@ def hosts(real_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder = tmp_path_factory.mktemp("hosts")
     with Replica(extra={"cpu": [real_wheel]}) as replica:
         template = this_template(folder / "template")
-        mirrors = template / "data/mirrors.yml"
-        text = mirrors.read_text()
-        official = "https://download.pytorch.org/whl/{accelerator}"
-        assert text.count(official) == 1
-        mirrors.write_text(text.replace(official, replica.url))
+        change_table(template, lambda table: table["mirrors"]["official"].update(url=replica.url))
         as_repository(template)
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
         defaults = {"python_version": python, "torch_version": REAL_TORCH, "platforms": ["linux-x86_64"]}
@@ -241,14 +251,14 @@ def answers_offered() -> dict[str, list[str] | None]:
     """The questions that people are asked, with the answers offered to somebody; None for any text."""
     fixed = {name: question.get("choices") for name, question in questions().items()}
     from_facts = {
-        "python_version": sorted({python for row in RELEASES.values() for python in row["python"]}, key=Version),
-        "accelerator": list(ACCELERATORS),
+        "python_version": PYTHONS,
+        "accelerator": ACCELERATORS,
         "torch_version": sorted(RELEASES, key=Version),
         "mirror": [*MIRRORS, "custom"],
         "pypi_mirror": ["official", *PYPI_MIRRORS, "custom"],
-        "switch_to": list(ACCELERATORS),
-        "companions": ["torchvision", "torchaudio"],
-        "platforms": list(load("platforms")),
+        "switch_to": ACCELERATORS,
+        "companions": TABLE["companions"],
+        "platforms": list(TABLE["platforms"]),
     }  # fmt: skip
     return {
         name: from_facts.get(name) or (list(choices.values()) if isinstance(choices, dict) else choices)
@@ -270,9 +280,7 @@ def test_readmes_name_all_questions_and_answers(readme: str) -> None:
     assert set(re.findall("`(.*?)`", " ".join(answers for _, answers in rows))) >= INSIDE
     for (name, *_), answers in rows:
         said = [word for word in re.findall("`(.*?)`", answers) if word not in INSIDE]
-        if name == "python_version":
-            assert re.findall(r"[\d.]+\d", answers) == [offered[name][0], offered[name][-1]]
-        elif name == "torch_version":  # only the first: a new release is added in data/ alone
+        if name == "python_version" or name == "torch_version":
             assert re.findall(r"[\d.]+\d", answers) == [offered[name][0]]
         elif name == "accelerator":
             cuda = [key for key in offered[name] if key.startswith("cu")]
@@ -347,6 +355,8 @@ def test_figures_are_those_of_the_recorded_run() -> None:
 def test_drivers_are_those_of_the_data(readme: str) -> None:
     (line,) = [line for line in readme.replace("\n", " ").split("  **") if "CUDA 11.8" in line]
     said = re.findall(r"\d{3}(?:\.\d+)*", line)
-    floors = {key: columns[3:5] for key, columns in ACCELERATORS.items() if key.startswith("cu")}
+    floors = {
+        key: list(row["drivers"].values()) for key, row in TABLE["accelerators"].items() if row["drivers"]
+    }
     assert said == [*floors["cu118"], *floors["cu126"], *floors["cu130"]]
     assert {tuple(floor) for floor in floors.values()} == {tuple(floors[key]) for key in ("cu118", "cu126", "cu130")}  # fmt: skip

@@ -31,6 +31,12 @@ def test_nothing_needs_trust() -> None:
     ]
 
 
+def test_the_table_is_fresh_and_as_its_schema_says() -> None:
+    run(sys.executable, "scripts/compile.py", "--check", cwd=ROOT)
+    check = Path(sys.executable).with_name("check-jsonschema")
+    run(check, "--schemafile", "rules/builds.schema.json", "rules/builds.json", cwd=ROOT)
+
+
 def test_ruff_is_content() -> None:
     ruff = Path(sys.executable).with_name("ruff")
     run(ruff, "check", ".", cwd=ROOT)

@@ -15,15 +15,13 @@ from conftest import REAL_TORCH
 from packaging.requirements import Requirement
 from replica import Replica
 from situations import Gpu, Machines, Situation, smi
-from support import commit, copier, refusal, run, uv
-from test_data import ACCELERATORS, RELEASES
+from support import ACCELERATORS, PYTHON, RELEASES, commit, copier, refusal, run, uv
 from test_matrix import MACHINES, Wheel, published
 from test_real_wheel import assert_report
 
 Render = Callable[..., Path]
 
 EXHAUSTIVE = "EXHAUSTIVE" in os.environ
-PYTHON = "3.12"
 TARGETS = {
     "linux-x86_64": "x86_64-manylinux_2_28",
     "linux-aarch64": "aarch64-manylinux_2_28",
@@ -38,11 +36,10 @@ def groups(first: str, chosen: str) -> list[str]:
 
 
 def common_release(*accelerators: str) -> str | None:
-    """The newest release with verified wheels of all accelerators for the Python on one platform."""
-    for version, row in RELEASES.items():
-        cells = [set(row.get(key, ())) for key in accelerators]
-        shared = {cell for cell in set.intersection(*cells) if not cell.endswith("?")}
-        if any(PYTHON in [*row["python"], *row.get(f"python@{cell}", [])] for cell in shared):
+    """The newest release with wheels of all accelerators for the Python on one platform."""
+    for version, release in RELEASES.items():
+        wheels = release["wheels"].get(PYTHON, {})
+        if set.intersection(*(set(wheels.get(key, ())) for key in accelerators)):
             return version
     return None
 
@@ -140,7 +137,7 @@ def check(
 
 
 def row(torch: str) -> dict[str, str]:
-    return {name: RELEASES[torch][name][0] for name in ("torchvision", "torchaudio")}
+    return {name: RELEASES[torch]["companions"][name]["version"] for name in ("torchvision", "torchaudio")}
 
 
 # Switching ---------------------------------------------------------------------------------------------------
@@ -223,7 +220,7 @@ def test_installed_from_git_it_says_that_it_has_no_torch(render: Render, tmp_pat
         ({"accelerator": "cu130", "torch_version": "2.14.1", "switch_to": ["cu118"]}, "torch 2.14.1 has no cu118 wheels for Python 3.12: leave it out of switch_to or use switch_to=[\"cu126\"]"),
         ({"accelerator": "cu130", "switch_to": ["cu999"]}, "'cu999' is not in"),
         ({"accelerator": "rocm7.2", "switch_to": ["cpu"], "platforms": ["windows-x86_64"]}, "add linux-x86_64"),
-        ({"accelerator": "cu130", "torch_version": "2.14.1", "switch_to": ["cu132"], "companions": ["torchaudio"]}, "torchaudio 2.11.0 has no wheels for cu132: leave it out of companions or leave cu132 out of switch_to"),
+        ({"accelerator": "cu130", "torch_version": "2.14.1", "switch_to": ["cu132"], "companions": ["torchaudio"]}, "torchaudio 2.11.0 has no cu132 wheels: leave it out of companions or leave cu132 out of switch_to"),
         ({"accelerator": "cu130", "switch_to": ["cpu"], "mirror": "custom", "mirror_url": "https://example.com/cu130"}, "use switch_to=[] or a mirror_url with {accelerator}"),
     ],
     ids=str,
