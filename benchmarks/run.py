@@ -81,11 +81,26 @@ def rendering(scratch: Path, pairs: int) -> Iterator[tuple[str, dict[str, float]
         "render, fixed text",
         ratio(lambda: copy(fixed, project), lambda: copy(empty, project), pairs, reset),
     )
+    grown = grow(this_template(scratch / "grown"))
+    yield "render, four times", ratio(lambda: copy(grown, project), lambda: copy(ours, project), pairs, reset)
     as_repository(ours), as_repository(empty)
     yield (
         "render, repository",
         ratio(lambda: copy(ours, project), lambda: copy(empty, project), pairs, reset),
     )
+
+
+def grow(template: Path) -> Path:
+    """Give a template four times as many releases of torch."""
+    file = template / "rules/builds.json"
+    table = json.loads(file.read_bytes())
+    table["releases"] = {
+        ".".join([version, *["0"] * turn]): release
+        for turn in range(4)
+        for version, release in table["releases"].items()
+    }
+    file.write_text(json.dumps(table))
+    return template
 
 
 def updating(scratch: Path, pairs: int) -> dict[str, float]:
@@ -213,6 +228,7 @@ def beside_uv_add(scratch: Path, pairs: int) -> Iterator[tuple[str, dict[str, fl
 WORDS = {
     "render": "`copier copy` of this template against an empty one",
     "render, fixed text": "the same with our questions and files as fixed text",
+    "render, four times": "`copier copy` with four times as many releases against with these",
     "render, repository": "`copier copy` from a git repository, both",
     "update": "`copier update` against an empty template's",
     "packages": "packages that a CPU project downloads against `uv add torch`",
