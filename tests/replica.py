@@ -44,8 +44,8 @@ from packaging.version import Version
 TESTS = Path(__file__).parent
 
 FACTS: dict[str, Any] = yaml.safe_load((TESTS / "facts/torch-matrix.yml").read_text("utf-8"))
-"""The record of PyTorch's builds; torch-matrix.yml says what its keys mean. `torch` has every release that is served,
-the oldest first: at the end of the section below it gets those that the record does not have."""
+"""The record of PyTorch's builds; torch-matrix.yml says what its keys mean. Its `torch` gets the releases below that
+are not recorded, so that it has all that are served, the oldest first."""
 
 OLDEST_PYTHON = Version("3.10")
 
@@ -112,7 +112,7 @@ def _take_in() -> tuple[str, ...]:
     nothing = {"cpu": [], "cuda": {}, "rocm_linux_x86_64_only": [], "xpu": False}
     for version, release in {**read, **claimed}.items():
         if version in recorded:
-            recorded[version] |= {key: release[key] for key in ("requires", "wheels")}
+            recorded[version] |= {key: release.get(key, {}) for key in ("requires", "wheels")}
         else:  # what file names do not tell is taken to be as in the newest release of the record
             new = {"version": version, "pythons": {}, "accelerators": nothing}
             FACTS["torch"].append(newest | release | new)
@@ -121,7 +121,7 @@ def _take_in() -> tuple[str, ...]:
 
 
 WITH_EVIDENCE: tuple[str, ...] = _take_in()
-"""The releases that somebody has seen, the oldest first: all that are served but those that only data/ has."""
+"""The releases that somebody has seen, the oldest first; others are served because data/ has them."""
 
 
 # Tables -----------------------------------------------------------------------------------------------------
@@ -210,11 +210,11 @@ PYPI: dict[str, tuple[str, ...]] = {
     "triton-xpu": ("3.3.0b1",),
 }
 IMPORT_NAMES = {"pillow": "PIL", "python-dateutil": "dateutil"}
-TRITON_TAG = (
-    "py3-none-manylinux_2_17_x86_64.manylinux_2_17_aarch64"  # all others of the default index have any
-)
 
-# The platform of a wheel, named as in the record, by what its tag has.
+# triton is for Linux alone; all others of the default index run anywhere.
+TRITON_TAG = "py3-none-manylinux_2_17_x86_64.manylinux_2_17_aarch64"
+
+# How the record names the platform of a wheel, and what is in the wheel's tag.
 PLATFORM_TAGS = {
     "linux_x86_64": "linux.*x86_64",
     "linux_aarch64": "linux.*aarch64",
@@ -224,8 +224,8 @@ PLATFORM_TAGS = {
     "macos_x86_64": "macosx.*x86_64",
 }
 
-# numpy has compiled wheels: its version, the oldest Python, the newest.
-NUMPY = (("1.26.4", 10, 12), ("2.2.6", 10, 13), ("2.3.5", 11, 14), ("2.5.0", 12, 15))
+# numpy has compiled wheels: its version, the oldest Python, the newest. The last has those of Pythons to come.
+NUMPY = (("1.26.4", 10, 12), ("2.2.6", 10, 13), ("2.3.5", 11, 14), ("2.5.0", 12, 19))
 NUMPY_PLATFORMS = (
     "manylinux_2_27_x86_64.manylinux_2_28_x86_64",
     "manylinux_2_27_aarch64.manylinux_2_28_aarch64",
@@ -400,7 +400,8 @@ def _local(release: Mapping[str, Any], project: str, accelerator: str, platform:
     """The local version of a wheel on PyTorch's index, with its "+", or an empty string."""
     # On Linux aarch64 each project began to write it with another release of torch.
     if platform == "linux_aarch64":
-        first = {"torch": "2.6.0", "torchvision": "2.10.0", "torchaudio": "2.10.0"}[project]
+        torchaudio = "2.11.0" if accelerator == "cpu" else "2.10.0"
+        first = {"torch": "2.6.0", "torchvision": "2.10.0", "torchaudio": torchaudio}[project]
         return f"+{accelerator}" if _from(release, first) else ""
     return "" if platform.startswith("macos") else f"+{accelerator}"
 
@@ -416,10 +417,8 @@ def _platform_tag(
     if platform.startswith("linux"):
         machine = platform.removeprefix("linux_")
         first = "2.7.0"
-        if project == "torch":
-            first = {("cu126", "x86_64"): "2.6.0", ("xpu", "x86_64"): "2.13.0"}.get(
-                (accelerator, machine), first
-            )
+        if project == "torch" and machine == "x86_64":
+            first = {"cu126": "2.6.0", "xpu": "2.13.0"}.get(accelerator, first)
         return f"manylinux_2_28_{machine}" if _from(release, first) else f"linux_{machine}"
     return _pypi_platform_tag(release, project, platform, python)
 
@@ -602,7 +601,9 @@ def _named(release: Mapping[str, Any], filename: str, accelerator: str | None) -
     project, version, build, _ = parse_wheel_filename(filename)
     *_, python, abi, platform_tag = filename.removesuffix(".whl").split("-")
     tag = f"{python}-{abi}-{platform_tag}"
-    platform = next(name for name, part in PLATFORM_TAGS.items() if re.search(part, platform_tag))
+    platform = next(
+        (name for name, part in PLATFORM_TAGS.items() if re.search(part, platform_tag)), "another"
+    )
     number = "".join(map(str, build))
     if project != "torch":
         requires = _companion_requires(release, project)

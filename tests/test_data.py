@@ -43,7 +43,7 @@ class Cell(NamedTuple):
     platform: str
 
 
-def cell(python: str, accelerator: str, platform: str) -> Cell:
+def cell_for(python: str, accelerator: str, platform: str) -> Cell:
     return Cell(python, "pypi" if platform.startswith("macos") else accelerator, platform)
 
 
@@ -176,17 +176,12 @@ def test_every_wheel_that_was_seen_and_no_other(version: str) -> None:
 
 def test_oldest_macos(version: str) -> None:
     record = RECORD[version]
-    tags = [
-        tag
-        for key, platform_tags in record["platform_tags"].items()
-        for tag in platform_tags
-        if key in record["pythons"] and key == "macos_arm64"
-    ]
+    tags = [*record["platform_tags"]["macos_arm64"]] if "macos_arm64" in record["pythons"] else []
     for file in record.get("wheels", {}).get("pypi", ()):
         project, _, _, file_tags = parse_wheel_filename(file)
         tags += [tag.platform for tag in file_tags if project == "torch"]
     oldest = {int(tag.split("_")[1]) for tag in tags if re.fullmatch(r"macosx_\d+_\d+_arm64", tag)}
-    assert RELEASES[version]["macos_oldest"] == min(oldest)
+    assert RELEASES[version]["macos_oldest"] == min(oldest, default=11)
 
 
 def test_companions(version: str) -> None:
@@ -200,7 +195,7 @@ def test_companions(version: str) -> None:
                 missing = [
                     platform
                     for platform in [*platforms, *release["macos"].get(python, ())]
-                    if not companion_seen(name, companion["version"], cell(python, accelerator, platform))
+                    if not companion_seen(name, companion["version"], cell_for(python, accelerator, platform))
                 ]
                 if missing:
                     gaps.setdefault(python, {})[accelerator] = missing
@@ -218,21 +213,18 @@ def test_numpy(version: str) -> None:
 
 def test_triton(version: str) -> None:
     """The package beside torch's builds of a family, as the record or the metadata that refresh read names it."""
-    built = {
-        ACCELERATORS[c.accelerator]["family"]: c.accelerator
-        for c in stated(version)
-        if c.accelerator != "pypi"
-    }
     expected = {}
-    for family in built.keys() & {"rocm", "xpu"}:
-        requires = RECORD[version].get("requires", {}).get(built[family], ())
-        names = [name for name in (Requirement(line).name for line in requires) if "triton" in name]
-        expected[family] = names[0] if names else RECORD[version]["triton_packages"][family]
+    for accelerator in {cell.accelerator for cell in stated(version)} - {"pypi"}:
+        family = ACCELERATORS[accelerator]["family"]
+        if family in ("rocm", "xpu"):
+            requires = RECORD[version].get("requires", {}).get(accelerator, ())
+            read = [name for name in (Requirement(line).name for line in requires) if "triton" in name]
+            expected[family] = read[0] if read else RECORD[version]["triton_packages"][family]
     assert RELEASES[version]["triton"] == expected
 
 
 def test_pythons_are_those_of_the_wheels() -> None:
-    pythons = {python for release in RELEASES.values() for python in release["wheels"]}
+    pythons = {python for release in RELEASES.values() for python in (*release["wheels"], *release["macos"])}
     assert BUILDS["pythons"] == sorted(pythons, key=Version)
 
 
@@ -298,9 +290,7 @@ def test_archs() -> None:
             machine = BUILDS["platforms"][platform]["machine"]
             if accelerator == "pypi" or not (recorded := recorded_archs(version, accelerator, machine)):
                 continue
-            archs = ACCELERATORS[accelerator]["archs"][machine]
-            if machine == "x86_64":
-                archs = RELEASES[version]["archs"].get(accelerator, archs)
+            archs = RELEASES[version]["archs"][accelerator][machine]
             assert archs == recorded, (version, accelerator, platform)
             checked += 1
     assert checked
@@ -311,10 +301,11 @@ def test_archs_name_their_source() -> None:
     rows = yaml.safe_load((ROOT / "data/accelerators.yml").read_text("utf-8"))["accelerators"]
     for key in accelerators_seen():
         recorded = any(recorded_archs(version, key, "x86_64") for version in RECORD)
+        source = rows[key].get("archs", {}).get("source")
         if ACCELERATORS[key]["family"] == "cuda":
-            assert rows[key]["archs"]["source"] == ("RELEASE.md" if recorded else "build scripts"), key
+            assert source == ("RELEASE.md" if recorded else "build scripts"), key
         else:
-            assert "archs" not in rows[key]
+            assert source is None, key
 
 
 def test_defaults_are_the_newest_for_linux() -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import importlib.util
+import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -21,8 +24,10 @@ import pytest
 from packaging.tags import sys_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
-from replica import ACCELERATORS, FACTS, PLANTED, UNHASHED, Replica, Request, stub_wheel
+from replica import ACCELERATORS, FACTS, PLANTED, UNHASHED, WITH_EVIDENCE, Replica, Request, stub_wheel
 from uv import find_uv_bin
+
+HERE = Path(__file__).parent
 
 MARKERS = {
     "linux-x86_64": "sys_platform == 'linux' and platform_machine == 'x86_64'",
@@ -217,6 +222,23 @@ def test_triton_packages_stand_beside_torch(
     assert project.uv("lock").returncode != 0
 
 
+@pytest.mark.parametrize("accelerator", ["cu118", "cu121"])
+@pytest.mark.parametrize(("torch", "works"), [("2.1.0", False), ("2.1.1", False), ("2.1.2", True)])
+def test_triton_without_a_marker_keeps_windows_out(
+    replica: Replica, project: Project, accelerator: str, torch: str, works: bool
+) -> None:
+    """pytorch#114042: the wheels for Linux ask for triton everywhere, and there is none for Windows."""
+    url, pythons = replica.url.format(accelerator=accelerator), ("3.11", "3.12")
+    linux = ("linux-x86_64", "macos")
+    packages = project.write(url, f"torch=={torch}", environments=linux, pythons=pythons).lock()
+    assert versions(packages, "torch").keys() == {torch, f"{torch}+{accelerator}"}
+    (project.folder / "uv.lock").unlink()
+    project.write(url, f"torch=={torch}", environments=(*linux, "windows"), pythons=pythons)
+    done = project.uv("lock")
+    assert (done.returncode == 0) is works
+    assert ("triton==2.1.0" in done.stderr) is not works
+
+
 class Links(HTMLParser):
     """The links of a page: their attributes and text."""
 
@@ -361,13 +383,20 @@ cpu torch-2.6.0+cpu-cp312-cp312-manylinux_2_28_aarch64.whl
 cpu torch-2.6.0-cp312-none-macosx_11_0_arm64.whl
 cpu torch-2.7.0+cpu-cp312-cp312-win_arm64.whl
 cpu torch-2.7.0-cp313-cp313t-macosx_14_0_arm64.whl
+cpu torch-2.10.0-cp314-cp314-macosx_14_0_arm64.whl
+cpu torch-2.11.0-cp312-cp312-macosx_11_0_arm64.whl
+cpu torch-2.15.0+cpu-cp315-cp315-win_amd64.whl
 cpu torchaudio-2.10.0-cp312-cp312-manylinux_2_28_aarch64.whl
 cpu torchvision-0.29.2+cpu-py3-none-win_amd64.whl
+cu124 torch-2.4.0-cp312-cp312-linux_aarch64.whl
 cu124 torch-2.5.1+cu124-cp312-cp312-win_amd64.whl
 cu124 torch-2.5.1-cp312-cp312-linux_aarch64.whl
 cu126 torch-2.6.0+cu126-cp312-cp312-linux_aarch64.whl
-cu126 torch-2.6.0+cu126-cp312-cp312-linux_x86_64.whl
+cu126 torch-2.6.0+cu126-cp312-cp312-manylinux_2_28_x86_64.whl
 cu128 torch-2.7.0+cu128-cp312-cp312-manylinux_2_28_aarch64.whl
+cu129 torch-2.13.0+cu129-cp312-cp312-manylinux_2_28_aarch64.whl
+cu129 torchaudio-2.11.0+cu129-cp312-cp312-manylinux_2_28_aarch64.whl
+cu130 torch-2.13.0+cu130-cp315-cp315-manylinux_2_28_aarch64.whl
 cu130 torch-2.13.0+cu130-cp315-cp315-manylinux_2_28_x86_64.whl
 cu130 torchaudio-2.11.0+cu130-cp312-cp312-manylinux_2_28_aarch64.whl
 cu130 torchvision-0.24.1-cp312-cp312-manylinux_2_28_aarch64.whl
@@ -375,23 +404,29 @@ cu130 torchvision-0.25.0+cu130-cp312-cp312-manylinux_2_28_aarch64.whl
 cu132 torch-2.14.1+cu132-cp315-cp315-win_amd64.whl
 cu132 torch-2.15.0+cu132-cp315-cp315-manylinux_2_28_aarch64.whl
 rocm6.4 pytorch_triton_rocm-3.5.1-cp312-cp312-manylinux_2_28_x86_64.whl
+rocm7.1 torchaudio-2.11.0+rocm7.1-cp312-cp312-manylinux_2_28_x86_64.whl
 rocm7.14 rocm-7.14.0-py3-none-manylinux_2_28_x86_64.whl
+xpu torch-2.12.0+xpu-cp312-cp312-linux_x86_64.whl
 xpu triton_xpu-3.8.0-cp312-cp312-win_amd64.whl
 """
 ABSENT = """
 cpu torch-2.5.1+cpu-cp313-cp313-win_amd64.whl
 cpu torch-2.12.0-cp312-none-macosx_11_0_arm64.whl
 cpu torch-2.14.1-cp315-none-macosx_14_0_arm64.whl
+cpu torch-2.15.0+cpu-cp312-cp312-manylinux_2_28_x86_64.whl
 cpu torchvision-0.20.1+cpu-cp313-cp313-linux_x86_64.whl
 cpu torchvision-0.28.0+cpu-cp315-cp315-manylinux_2_28_x86_64.whl
-cu124 torch-2.4.0-cp312-cp312-linux_aarch64.whl
+cu124 torch-2.4.1-cp312-cp312-linux_aarch64.whl
+cu126 torch-2.14.1+cu126-cp312-cp312-manylinux_2_28_aarch64.whl
 cu129 torch-2.9.1+cu129-cp312-cp312-win_amd64.whl
 cu130 torch-2.13.0+cu130-cp315-cp315-win_amd64.whl
 cu130 torch-2.15.0+cu130-cp312-cp312-manylinux_2_28_x86_64.whl
+cu132 torch-2.12.0+cu132-cp312-cp312-manylinux_2_28_aarch64.whl
 cu132 torch-2.15.0+cu132-cp312-cp312-win_amd64.whl
 cu132 torchaudio-2.11.0+cu132-cp312-cp312-manylinux_2_28_x86_64.whl
 rocm6.1 torchvision-0.19.0+rocm6.1-cp312-cp312-linux_x86_64.whl
 xpu torch-2.5.1+xpu-cp312-cp312-linux_x86_64.whl
+xpu torch-2.6.0+xpu-cp312-cp312-win_amd64.whl
 """
 
 
@@ -415,7 +450,90 @@ def test_default_index_has_what_the_record_says(replica: Replica) -> None:
             recorded = {python.rstrip("t") for python in pythons} - {"3.8", "3.9"}
             assert found == {f"cp{python.replace('.', '')}" for python in recorded}, (torch, machine)
     numpy = {tag.interpreter for name, _, _, tags in names if name == "numpy" for tag in tags}
-    assert numpy == {f"cp3{minor}" for minor in range(10, 16)}
+    assert numpy >= {f"cp3{minor}" for minor in range(10, 16)}
+
+
+READ = """\
+torchvision: 0.98.0
+torchaudio: 2.11.0
+requires_python: ">=3.10"
+requires: {{rocm98.0: ['triton-rocm==9.8.0; platform_system == "Linux"']}}
+wheels:
+  cpu: [torch-98.0.0+cpu-py3-none-win_amd64.whl]
+  rocm98.0:
+    - torch-98.0.0+rocm98.0-{tag}-manylinux_2_28_x86_64.whl
+    - torchvision-0.98.0+rocm98.0-cp310-abi3-manylinux_2_28_x86_64.whl
+  pypi: [torch-98.0.0-2-{tag}-macosx_14_0_arm64.whl]
+"""
+READ_AGAIN = """\
+torchvision: {torchvision}
+torchaudio: {torchaudio}
+requires_python: "{requires_python}"
+requires: {{}}
+wheels:
+  cpu: [torch-{version}+cpu-py3-none-win_amd64.whl]
+"""
+
+
+def test_releases_beyond_the_record(tmp_path: Path) -> None:
+    """A release that refresh has read, new wheels of one that is recorded, and a release that only data/ has."""
+    minor = sys.version_info.minor
+    python, tag = f"3.{minor}", f"cp3{minor}-cp3{minor}"
+    recorded = FACTS["torch"][0]
+    shutil.copytree(HERE / "facts", tmp_path / "tests/facts")
+    shutil.copy(HERE / "replica.py", tmp_path / "tests")
+    (tmp_path / "tests/facts/releases").mkdir(exist_ok=True)
+    for version, text in {
+        "98.0.0": READ.format(tag=tag),
+        recorded["version"]: READ_AGAIN.format(**recorded),
+    }.items():
+        (tmp_path / f"tests/facts/releases/{version}.yml").write_text(text, "utf-8")
+    table = json.loads((HERE.parent / "rules/builds.json").read_text("utf-8"))
+    rocm = next(key for key, row in table["accelerators"].items() if row["family"] == "rocm")
+    table["releases"]["99.0.0"] = {
+        "companions": {
+            "torchvision": {"version": "0.99.0", "without": {}},
+            "torchaudio": {"version": "99.0.0", "without": {python: {rocm: ["linux-x86_64"]}}},
+        },
+        "triton": {"rocm": "triton-rocm"},
+        "macos": {python: ["macos-arm64"]},
+        "macos_oldest": 15,
+        "wheels": {python: {"cpu": ["linux-x86_64", "windows-x86_64"], rocm: ["linux-x86_64"]}},
+    }
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules/builds.json").write_text(json.dumps(table), "utf-8")
+    spec = importlib.util.spec_from_file_location("replica_of_more", tmp_path / "tests/replica.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    assert {*WITH_EVIDENCE, "98.0.0"} == set(module.WITH_EVIDENCE)
+    with module.Replica() as replica:
+        assert replica.wheels("cpu") - Replica().wheels("cpu") == {
+            f"torch-{recorded['version']}+cpu-py3-none-win_amd64.whl",
+            "torch-98.0.0+cpu-py3-none-win_amd64.whl",
+            *(
+                f"{name}+cpu-{tag}-{platform_tag}.whl"
+                for name in ("torch-99.0.0", "torchvision-0.99.0", "torchaudio-99.0.0")
+                for platform_tag in ("manylinux_2_28_x86_64", "win_amd64")
+            ),
+        }
+        assert not [name for name in replica.wheels(rocm) if name.startswith("torchaudio-99")]
+        # Their projects can be locked, with what stands beside torch, and with macOS from the default index.
+        for torch, torchvision, accelerator, triton in (
+            ("98.0.0", "0.98.0", "rocm98.0", "9.8.0"),
+            ("99.0.0", "0.99.0", rocm, "99.0.0"),
+        ):
+            project = Project(tmp_path / torch, replica)
+            project.folder.mkdir()
+            linux = [
+                f"{name}; sys_platform == 'linux'" for name in (f"torchvision=={torchvision}", "triton-rocm")
+            ]
+            url = replica.url.format(accelerator=accelerator)
+            places = {"environments": ("linux-x86_64", "macos"), "pythons": (python, f"3.{minor + 1}")}
+            packages = project.write(url, f"torch=={torch}", *linux, **places).lock()
+            assert versions(packages, "torch").keys() == {torch, f"{torch}+{accelerator}"}
+            assert versions(packages, "torchvision").keys() == {f"{torchvision}+{accelerator}"}
+            assert versions(packages, "triton-rocm").keys() == {triton}
 
 
 def test_stub_wheel() -> None:
