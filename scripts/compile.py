@@ -193,6 +193,23 @@ def default_release(releases: Data, python: str, accelerator: str, first_platfor
     return next(everywhere, next(iter(having), ""))
 
 
+def defaults_for(python: str, accelerators: Data, releases: Data, first_platform: str) -> dict[str, str]:
+    """Return accelerator -> default release, in the order of the menu.
+
+    Families stand together. In each, builds that are as new as the CPU's come first, the oldest accelerator of them
+    at the top, since it runs on the most drivers and GPUs; then older releases, the newest accelerator first.
+    """
+    found = {key: default_release(releases, python, key, first_platform) for key in accelerators}
+    keys = list(accelerators)
+    families = list(dict.fromkeys(row["family"] for row in accelerators.values()))
+
+    def place(key: str) -> tuple[int, bool, int]:
+        older = Version(found[key]) < Version(found["cpu"])
+        return families.index(accelerators[key]["family"]), older, keys.index(key) * (-1 if older else 1)
+
+    return {key: found[key] for key in sorted((key for key in keys if found[key]), key=place)}
+
+
 def table(folder: Path) -> Data:
     """Return what rules/builds.json holds. Raises Wrong."""
     builds, platforms, companions = (load(folder, name) for name in ("builds", "platforms", "companions"))
@@ -216,16 +233,12 @@ def table(folder: Path) -> Data:
         "companions": list(companions),
         "releases": releases,
         "defaults": {
-            python: {
-                key: version
-                for key in accelerators
-                if (version := default_release(releases, python, key, next(iter(platforms))))
-            }
-            for python in pythons
+            python: defaults_for(python, accelerators, releases, next(iter(platforms))) for python in pythons
         },
         "mirrors": mirrors["pytorch"],
         "pypi_mirrors": mirrors["pypi"],
         "python_mirror": mirrors["python"],
+        "machine": load(folder, "machine"),
         "ci": load(folder, "ci"),
         "reserved_names": sorted({name for names in reserved.values() for name in names}),
     }
