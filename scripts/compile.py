@@ -20,6 +20,10 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = 1  # of the table: it only grows, so that other tools may rely on it
+MAKERS = {
+    "cuda": "nvidia",
+    "rocm": "amd",
+}  # family -> its part of cards.yml, for accelerators that state no cards
 OLDEST_MACOS = 11  # of PyPI's wheels, unless a release says otherwise
 
 Data = dict[str, Any]  # a YAML file, whose types its schema states
@@ -130,19 +134,62 @@ def without(companion: Data, wheels: Wheels, macos: Mapping[str, list[str]]) -> 
 # The table
 
 
-def accelerator_row(key: str, accelerator: Data, drivers: Data, releases: Data) -> Data:
+def gpus_of(accelerator: Data, newest: str, cards: Data) -> str:
+    """Return the cards that an accelerator's newest release runs, in the few words that a menu has room for."""
+    if "gpus" in accelerator:
+        return cast("str", accelerator["gpus"])
+    series = [row for row in cards[MAKERS[accelerator["family"]]]["series"] if row.get("menu")]
+    if accelerator["family"] == "cuda":
+        runs = [
+            row
+            for row in series
+            if any(covers(arch, row["capability"]) for arch in archs_of(accelerator)["x86_64"])
+        ]
+    else:
+        architectures = rocm_architectures(
+            accelerator["label"].removeprefix("ROCm "), newest, cards["amd"]["wheels"]
+        )
+        runs = [row for row in series if row["architecture"] in architectures]
+    spans = []
+    for kind in ("desktop", "data center"):
+        names = list(dict.fromkeys(row["name"] for row in runs if row["kind"] == kind))
+        spans.append(
+            " to ".join(dict.fromkeys([names[-1], names[0]]))
+        )  # they stand from the newest to the oldest
+    return ", ".join(spans)
+
+
+def covers(arch: str, capability: str) -> bool:
+    """Say whether code for sm_86 runs on 8.9: it does on the same major number with no smaller a minor one."""
+    number = arch.removeprefix("sm_").rstrip("af")
+    major, minor = capability.split(".")
+    return number[:-1] == major and int(number[-1]) <= int(minor)
+
+
+def rocm_architectures(rocm: str, torch: str, wheels: list[Data]) -> list[str]:
+    minor = ".".join(torch.split(".")[:2])
+    for row in wheels:
+        if minor in row["torch"] and rocm in row.get("rocm", [rocm]):
+            return cast("list[str]", row["architectures"])
+    return cast(
+        "list[str]", wheels[-1]["architectures"]
+    )  # a release that nobody has looked at is like the newest
+
+
+def accelerator_row(key: str, accelerator: Data, drivers: Data, releases: Data, cards: Data) -> Data:
+    having = [
+        version
+        for version, release in releases.items()
+        if any(key in row for row in release["wheels"].values())
+    ]
     major = accelerator["label"].removeprefix("CUDA ").partition(".")[0]
     return {
         "family": accelerator["family"],
         "label": accelerator["label"],
-        "gpus": accelerator["gpus"],
+        "gpus": gpus_of(accelerator, having[0], cards),
         "drivers": drivers["cuda"][major] if accelerator["family"] == "cuda" else {},
         "archs": archs_of(accelerator),
-        "releases": [
-            version
-            for version, release in releases.items()
-            if any(key in row for row in release["wheels"].values())
-        ],
+        "releases": having,
     }
 
 
@@ -213,7 +260,7 @@ def defaults_for(python: str, accelerators: Data, releases: Data, first_platform
 def table(folder: Path) -> Data:
     """Return what rules/builds.json holds. Raises Wrong."""
     builds, platforms, companions = (load(folder, name) for name in ("builds", "platforms", "companions"))
-    facts, mirrors = load(folder, "accelerators"), load(folder, "mirrors")
+    facts, mirrors, cards = (load(folder, name) for name in ("accelerators", "mirrors", "cards"))
     reserved = load(folder, "reserved-names")
     accelerators = facts["accelerators"]
     for problem in problems(builds, accelerators, platforms, companions, mirrors, facts["drivers"]["cuda"]):
@@ -228,7 +275,8 @@ def table(folder: Path) -> Data:
         "pythons": pythons,
         "platforms": platforms,
         "accelerators": {
-            key: accelerator_row(key, row, facts["drivers"], releases) for key, row in accelerators.items()
+            key: accelerator_row(key, row, facts["drivers"], releases, cards)
+            for key, row in accelerators.items()
         },
         "companions": list(companions),
         "releases": releases,
@@ -256,6 +304,8 @@ def problems(
     ):
         yield "accelerators.yml: families have to stand together"
     for key, row in accelerators.items():
+        if not any(key in release["wheels"] for release in builds.values()):
+            yield f"accelerators.yml: {key}: no release in builds.yml has wheels of it"
         if row["family"] == "cuda" and row["label"].removeprefix("CUDA ").partition(".")[0] not in drivers:
             yield f"accelerators.yml: {key}: drivers/cuda lacks the major release of {row['label']}"
     for version, release in builds.items():
