@@ -230,14 +230,18 @@ def release_row(release: Data, platforms: list[str], companions: Data, accelerat
 
 
 def default_release(releases: Data, python: str, accelerator: str, first_platform: str) -> str:
-    """Return the newest release with wheels for the first platform, else the newest one; '' if there is none."""
-    having = {
-        version: platforms
-        for version, release in releases.items()
-        if (platforms := release["wheels"].get(python, {}).get(accelerator))
-    }
-    everywhere = (version for version, platforms in having.items() if first_platform in platforms)
-    return next(everywhere, next(iter(having), ""))
+    """Return the newest release with wheels of the accelerator, '' if there is none.
+
+    Releases that have them, and the CPU's that CI tests with, on the first platform go before the others: a release
+    that is hardly out has a few builds first.
+    """
+    having = [version for version, release in releases.items() if accelerator in release["wheels"].get(python, {})]
+
+    def whole(version: str) -> bool:
+        wheels = releases[version]["wheels"][python]
+        return all(first_platform in wheels.get(key, []) for key in (accelerator, "cpu"))
+
+    return next(filter(whole, having), next(iter(having), ""))
 
 
 def defaults_for(python: str, accelerators: Data, releases: Data, first_platform: str) -> dict[str, str]:

@@ -81,7 +81,8 @@ def picture(terminal: Terminal, title: str, file: Path) -> None:
         cells = [screen.buffer[row][column] for column in range(screen.columns)]
         for (fg, bg, bold, reverse), run in groupby(cells, attrgetter("fg", "bg", "bold", "reverse")):
             style = Style(color=colour(fg), bgcolor=colour(bg), bold=bold, reverse=reverse)
-            text.append("".join(cell.data for cell in run), style)
+            # Not every font of a viewer has the microphone that Copier puts before a question.
+            text.append("".join(cell.data for cell in run).replace("🎤", "? "), style)
         text.rstrip()
         console.print(text, no_wrap=True, crop=False)
     svg = console.export_svg(title=title, theme=SVG_EXPORT_THEME, code_format=SVG, unique_id=file.stem)

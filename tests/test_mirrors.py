@@ -303,9 +303,12 @@ def test_new_project_starts_without_internet(
     shell(collect, tmp_path)
     python = real_answers["python_version"]
     data = f"--data python_version={python}"
-    start = start.replace("/srv/wheels", str(wheels)).replace("/srv/torch-uv-template", f"{data} {template}")
+    as_repository(shutil.copytree(template, tmp_path / "clone"))
+    start = start.replace("/srv/wheels", str(wheels)).replace("/srv/torch-uv-template", str(tmp_path / "clone"))
+    start = start.replace("gh:org", f"{data} gh:org")
     start = start.replace("uvx ", f"uvx --python {python} ")
-    output = shell(start, tmp_path, offline=True, UV_CACHE_DIR=str(tmp_path / "cache"))
+    place = {"UV_CACHE_DIR": str(tmp_path / "cache"), "GIT_CONFIG_GLOBAL": str(tmp_path / "gitconfig")}
+    output = shell(start, tmp_path, offline=True, **place)
     assert_report(output.stdout[output.stdout.index("matplotlib:") :])
     sources = {package["source"].get("registry") for package in packages(tmp_path / "offline")}
     assert sources == {str(wheels), None}
