@@ -1,0 +1,147 @@
+"""scripts/compile.py: what it makes of data/, and what it refuses in one line."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support import ROOT, TABLE, run
+
+Compile = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return shutil.copytree(ROOT / "data", tmp_path / "data")
+
+
+@pytest.fixture
+def compiled(data: Path, tmp_path: Path) -> Compile:
+    """Run the command on the copy of data/; the table goes to builds.json beside it."""
+
+    def compiled(*options: str) -> subprocess.CompletedProcess[str]:
+        places = ["--data", data, "--output", tmp_path / "builds.json"]
+        return run(sys.executable, ROOT / "scripts/compile.py", *places, *options, cwd=tmp_path, check=False)
+
+    return compiled
+
+
+def table(compiled: Compile, tmp_path: Path) -> dict:
+    assert compiled().returncode == 0
+    return json.loads((tmp_path / "builds.json").read_bytes())
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert text.count(old) >= 1
+    file.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def test_check_says_in_one_line_that_the_table_is_stale(
+    compiled: Compile, data: Path, tmp_path: Path
+) -> None:
+    assert compiled("--check").returncode == 1  # there is none yet
+    assert table(compiled, tmp_path) == TABLE
+    assert compiled("--check").returncode == 0
+    edit(data / "mirrors.yml", "label: Aliyun", "label: aliyun")
+    stale = compiled("--check")
+    assert stale.returncode == 1
+    assert stale.stderr == "compile: builds.json is not what data/ gives: run scripts/compile.py\n"
+    assert compiled("--check").returncode == 1  # it wrote nothing
+
+
+def test_the_table_is_small_and_has_a_line_for_each_fact() -> None:
+    text = (ROOT / "rules/builds.json").read_text(encoding="utf-8")
+    assert len(text.encode()) < 100_000
+    assert re.search(r'^ {5}"cpu": \["linux-x86_64"', text, re.MULTILINE)
+
+
+def test_a_companion_lacks_what_its_entry_says(compiled: Compile, data: Path, tmp_path: Path) -> None:
+    (data / "companions.yml").write_text(
+        "torchvision:\n"
+        '  0.29.1: {pythons: ["3.10", "3.11"]}\n'
+        "torchaudio:\n"
+        "  2.11.0: {accelerators: [cpu]}\n"
+        '  2.9.1: {without: {accelerators: [cu126], pythons: ["3.12"]}}\n'
+    )
+    releases = table(compiled, tmp_path)["releases"]
+    vision, audio = releases["2.14.1"]["companions"].values()
+    assert set(vision["without"]) == {"3.12", "3.13", "3.14", "3.15"}
+    assert vision["without"]["3.12"]["cpu"] == [
+        "linux-x86_64",
+        "linux-aarch64",
+        "windows-x86_64",
+        "macos-arm64",
+    ]
+    assert "cpu" not in audio["without"]["3.12"]
+    assert audio["without"]["3.12"]["rocm7.2"] == ["linux-x86_64"]
+    assert releases["2.9.1"]["companions"]["torchaudio"]["without"] == {
+        "3.12": {"cu126": releases["2.9.1"]["wheels"]["3.12"]["cu126"]}
+    }
+
+
+def test_wheels_that_cannot_be_used_are_left_out(compiled: Compile, tmp_path: Path) -> None:
+    release = table(compiled, tmp_path)["releases"]["2.1.0"]
+    assert release["wheels"]["3.11"]["cu118"] == ["linux-x86_64"]
+    assert set(release["left_out"]) == {"cu118", "cu121"}
+    assert set(release["left_out"]["cu118"]) == {"windows-x86_64"}
+
+
+def test_the_menu_begins_with_what_has_the_newest_torch() -> None:
+    """In a family: the oldest accelerator of the newest torch first, then older releases, the newest first."""
+    rows = TABLE["defaults"]["3.12"]
+    cuda = [key for key in rows if TABLE["accelerators"][key]["family"] == "cuda"]
+    assert cuda[:2] == ["cu126", "cu130"]
+    assert cuda[-1] == "cu118"
+    assert next(iter(rows)) == "cpu"
+    assert list(rows)[-1] == "xpu"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says"),
+    [
+        ("builds", "    cu126: [linux-x86_64", "    cu999: [linux-x86_64", "builds.yml: 2.14.1: cu999 is not known"),
+        ("builds", "cpu: [windows-x86_64]", "cpu: [windows-x86_64, solaris]", "cpu: solaris is not known"),
+        ("builds", "cpu: [windows-x86_64]", "cpu: [macos-arm64]", "cpu: macos-arm64 is not known"),
+        ("builds", "cpu: [windows-x86_64]", "cpu: windows-x86_64", "builds.yml: 2.15.0/wheels/cpu: 'windows-x86_64' is not of type 'array'"),
+        ("builds", '["3.11", "3.12"', "[3.11, 3.12", "builds.yml: 2.15.0/pythons/0: 3.11 is not of type 'string'"),
+        ("builds", "  torchvision: 0.29.2\n", "  torchvisoin: 0.29.2\n", "'torchvisoin' was unexpected"),
+        ("builds", "\n2.14.0:", "\n2.14.1:", "2.14.1 stands there twice"),
+        ("builds", "\n2.15.0:", "\n2.13.9:", "the newest release has to stand first"),
+        ("builds", "  triton: {rocm: triton-rocm, xpu: triton-xpu}\n", "", "triton names a package for [] and there are builds for ['rocm', 'xpu']"),
+        ("builds", "2.15.0:", "2.15.0: [", "builds.yml cannot be read"),
+        ("companions", "  0.28.0:", "  0.99.0:", "torchvision 0.99.0 belongs to no release in builds.yml"),
+        ("companions", "accelerators: [cpu, cu126", "accelerators: [cpu, cu127", "torchaudio 2.11.0: cu127 is not known"),
+        ("mirrors", "[cpu, cu121,", "[cpu, cu122,", "mirrors.yml: sjtu: cu122 is not known"),
+        ("mirrors", "format: flat", "format: round", "'round' is not one of ['simple', 'flat']"),
+        ("accelerators", '"13": {linux', '"14": {linux', "cu130: drivers/cuda lacks the major release of CUDA 13.0"),
+        ("accelerators", "checked: 2026-11-23", "checked: last week", "accelerators.yml: drivers/checked"),
+        ("accelerators", "family: xpu", "family: cpu", "families have to stand together"),
+        ("platforms", "system: windows", "system: dos", "'dos' is not one of"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_in_one_line(
+    compiled: Compile, data: Path, tmp_path: Path, file: str, old: str, new: str, says: str
+) -> None:
+    edit(data / f"{file}.yml", old, new)
+    done = compiled()
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("compile: ")
+    assert says in line
+    assert not (tmp_path / "builds.json").exists()
+
+
+def test_editors_can_use_the_schemas() -> None:
+    check = Path(sys.executable).with_name("check-jsonschema")
+    for file in sorted((ROOT / "data").glob("*.yml")):
+        assert file.read_text(encoding="utf-8").startswith(
+            f"# yaml-language-server: $schema=schemas/{file.stem}.json\n"
+        )
+        schema = ROOT / f"data/schemas/{file.stem}.json"
+        run(check, "--check-metaschema", schema, cwd=ROOT)
+        run(check, "--schemafile", schema, file, cwd=ROOT)
