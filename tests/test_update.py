@@ -481,10 +481,10 @@ def test_impossible_answer_is_refused_and_the_way_out_works(fresh: Callable[...,
 
 @pytest.fixture
 def retired(repository: Path, tmp_path: Path) -> Iterator[Path]:
-    """A template whose newer version has no cu118."""
+    """A template whose newer version has no cu118 for Python 3.12."""
     folder = tmp_path / "retired"
     run("git", "clone", "--quiet", repository, folder, cwd=tmp_path)
-    change_table(folder, lambda table: [row.pop("cu118", None) for row in table["defaults"].values()])
+    change_table(folder, lambda table: table["defaults"]["3.12"].pop("cu118"))
     as_repository(folder, "0.2.0")
     return folder
 
@@ -495,7 +495,8 @@ def test_saved_answer_that_became_impossible_stops_the_update(retired: Path, tmp
     run_copy(str(retired), project, data={"accelerator": "cu118"}, vcs_ref="0.1.0", defaults=True, quiet=True)
     commit(project)
     assert re.search(
-        r"'accelerator': cu118 has no wheels for Python 3\.12: use accelerator=cu\d+$", refused(project)
+        r"'accelerator': cu118 has no wheels for Python 3\.12: use accelerator=cu\d+ or python_version=3\.13$",
+        refused(project),
     )
     done = copier("update", "--defaults", "--vcs-ref=:current:", "--data=description=new", cwd=project)
     assert "description: A project on PyTorch -> new" in done.stderr
