@@ -15,7 +15,7 @@ import yaml
 from conftest import REAL_TORCH
 from copier import run_copy
 from pytest_copier.plugin import CopierFixture
-from replica import RUNTIME, Replica
+from replica import RUNTIME, Replica, stub_wheel
 from support import ROOT, commit, run, uv
 from uv import find_uv_bin
 
@@ -359,6 +359,84 @@ def test_steps_pass_as_they_stand(
         request for request in files if f"/whl/{accelerator}/" in request.path and accelerator != "cpu"
     ]
     assert not [request for request in pytorch.requests if request.path.startswith("/packages/")]
+
+
+def test_steps_pass_on_a_project_with_everything(
+    render: Render, pytorch: Replica, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Path, editable, workspace and git dependencies, an index of one's own, an extra and a further group."""
+    own = {"mirror": "custom", "mirror_url": pytorch.url, "mirror_format": "simple"}
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    chosen = {"python_version": python, "torch_version": REAL_TORCH, "platforms": ["linux-x86_64"]}
+    project = render(accelerator="cu130", **chosen, **own)
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    name, content = stub_wheel("ownpackage", "1.0", "py3-none-any")
+    (wheels / name).write_bytes(content)
+    by_git = tmp_path / "bygit"
+    here = {"cwd": project, **environment}
+    run("git", "init", "--quiet", cwd=project)  # or uv would make a repository of each folder
+    for folder in ("libs/editable", "libs/path", "packages/member"):
+        run("uv", "init", "--quiet", "--lib", "--no-workspace", f"--python={python}", folder, **here)
+    run(
+        "uv",
+        "init",
+        "--quiet",
+        "--lib",
+        "--no-workspace",
+        f"--python={python}",
+        by_git,
+        cwd=tmp_path,
+        **environment,
+    )
+    run("git", "add", ".", cwd=by_git)
+    run("git", "commit", "--quiet", "--message=Start", cwd=by_git)
+    text = (project / "pyproject.toml").read_text()
+    text += f"""
+[tool.uv.workspace]
+members = ["packages/*"]
+
+[[tool.uv.index]]
+name = "own"
+url = "{wheels}"
+format = "flat"
+explicit = true
+"""
+    text = text.replace("[tool.uv.sources]\n", '[tool.uv.sources]\nownpackage = { index = "own" }\n')
+    (project / "pyproject.toml").write_text(text)
+    for words in (
+        ["--editable", "./libs/editable"],
+        ["./libs/path"],
+        ["member"],
+        [f"git+file://{by_git}"],
+        ["ownpackage"],
+        ["--optional=extra", "idna==3.7"],
+        ["--group=lint", "zipp==3.20.0"],
+    ):
+        run("uv", "add", "--quiet", "--no-sync", *words, **here)
+    run("git", "add", ".", cwd=project)
+    run("git", "commit", "--quiet", "--message=Start", cwd=project)
+    checkout = clone(project, tmp_path / "checkout")
+    for command, variables in steps(checkout, "github"):
+        run("bash", "-eo", "pipefail", "-c", command, cwd=checkout, **(variables | environment))
+
+    def locked(folder: Path) -> set[tuple[str, str]]:
+        packages = tomllib.loads((folder / "uv.lock").read_text())["package"]
+        return {
+            (package["name"], package["version"])
+            for package in packages
+            if not RUNTIME.match(package["name"].replace("-", "_") + "-")
+        }
+
+    assert {("idna", "3.7"), ("zipp", "3.20.0"), ("ownpackage", "1.0"), ("bygit", "0.1.0")} <= locked(
+        checkout
+    )
+    torch = {("torch", f"{REAL_TORCH}+cu130"), ("torch", f"{REAL_TORCH}+cpu"), ("triton", "3.7.1")}
+    assert locked(project) ^ locked(checkout) <= torch
+    freeze = uv("pip", "freeze", cwd=checkout).stdout
+    assert f"torch=={REAL_TORCH}+cpu" in freeze
+    for package in ("editable", "path", "member", "bygit", "ownpackage"):
+        assert package in freeze
 
 
 @pytest.mark.parametrize("accelerator", ["cpu", "cu130"])
