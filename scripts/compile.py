@@ -235,7 +235,9 @@ def default_release(releases: Data, python: str, accelerator: str, first_platfor
     Releases that have them, and the CPU's that CI tests with, on the first platform go before the others: a release
     that is hardly out has a few builds first.
     """
-    having = [version for version, release in releases.items() if accelerator in release["wheels"].get(python, {})]
+    having = [
+        version for version, release in releases.items() if accelerator in release["wheels"].get(python, {})
+    ]
 
     def whole(version: str) -> bool:
         wheels = releases[version]["wheels"][python]
