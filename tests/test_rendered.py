@@ -18,6 +18,19 @@ from support import PYTHONS, copier, run
 
 Render = Callable[..., Path]
 
+MODULES = (
+    "__init__",
+    "__main__",
+    "builds",
+    "cli",
+    "compute",
+    "constants",
+    "distributed",
+    "findings",
+    "machine",
+    "reasons",
+)
+
 COMBINATIONS = {
     "defaults": {},
     "old": {
@@ -81,9 +94,9 @@ def test_files(rendered: tuple[dict, Path]) -> None:
         "pyproject.toml",
         "src/project/__init__.py",
         "src/project/example.py",
-        "src/project/test_uv.py",
+        *(f"src/project/test_uv/{name}.py" for name in MODULES),
         "tests/test_example.py",
-        "tests/test_test_uv.py",
+        "tests/test_build.py",
     }
     if answers.get("license") != "none":
         expected.add("LICENSE")
@@ -206,7 +219,7 @@ def test_python_version_is_within_requires_python(rendered: tuple[dict, Path]) -
 
 def test_module_knows_the_pin(rendered: tuple[dict, Path]) -> None:
     _, project = rendered
-    module = ast.parse((project / "src/project/test_uv.py").read_text(encoding="utf-8"))
+    module = ast.parse((project / "src/project/test_uv/constants.py").read_text(encoding="utf-8"))
     constants = {
         node.targets[0].id: node.value.value
         for node in module.body
@@ -221,7 +234,7 @@ def test_ruff_is_content_with_python_files(rendered: tuple[dict, Path]) -> None:
     """With ruff's own settings, and a few more rules than it has by default."""
     _, project = rendered
     ruff = Path(sys.executable).with_name("ruff")
-    run(ruff, "check", "--isolated", "--select=E,F,I,UP,B,SIM,PTH,RUF", project, cwd=project)
+    run(ruff, "check", "--isolated", "--extend-select=I,UP,B,SIM,PTH,RUF", project, cwd=project)
     run(ruff, "format", "--isolated", "--check", project, cwd=project)
 
 
@@ -270,7 +283,7 @@ def test_gitignore_keeps_the_lock_and_leaves_out_what_is_made(render: Render) ->
         "pyproject.toml.rej",
         ".python-version",
         ".copier-answers.yml",
-        "src/project/test_uv.py",
+        "src/project/test_uv/cli.py",
     ]
     ignored = run("git", "check-ignore", *made, *kept, cwd=project).stdout.splitlines()
     assert ignored == made

@@ -14,7 +14,6 @@ import pytest
 from conftest import REAL_TORCH
 from packaging.requirements import Requirement
 from replica import Replica
-from situations import Gpu, Machines, Situation, smi
 from support import ACCELERATORS, PYTHON, RELEASES, commit, copier, refusal, run, uv
 from test_matrix import MACHINES, Wheel, published
 from test_real_wheel import assert_report
@@ -241,39 +240,3 @@ def test_ci_takes_the_cpu_group(render: Render) -> None:
         text = (render(ci, accelerator="cu130", switch_to=["cu126", "cpu"], ci=ci) / file).read_text()
         assert text.count("uv sync --locked --no-group cu130 --group cpu") == 1
         assert text.count("uv export") == 0
-
-
-# test-uv -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def machines(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Machines:
-    return Machines(template, tmp_path_factory.mktemp("machines"))
-
-
-A100 = smi("580.65.06", ("NVIDIA A100", "8.0"))
-SWITCHABLE = {"switch_to": ["cu126", "cpu"]}
-
-
-@pytest.mark.parametrize(
-    ("situation", "commands"),
-    [
-        (Situation(gpus=[Gpu()], smi=A100, answers=SWITCHABLE), None),
-        (Situation(installed="cpu", answers=SWITCHABLE), None),
-        (Situation(installed="cu126", gpus=[Gpu()], smi=A100, answers=SWITCHABLE), None),
-        (Situation(installed="cu132", gpus=[Gpu()], smi=A100, answers=SWITCHABLE), ["uv sync"]),
-        (Situation(installed="cpu", smi=A100, answers=SWITCHABLE), ["uv sync --no-group cu130 --group cu126", "uv run --no-sync test-uv"]),
-        (Situation(smi=smi("550.54.14", ("NVIDIA A100", "8.0")), answers=SWITCHABLE), ["uv sync --no-group cu130 --group cu126", "uv run --no-sync test-uv"]),
-        (Situation(installed="cu126", smi=smi("470.57.02", ("NVIDIA A100", "8.0")), answers=SWITCHABLE), []),
-        (Situation("cu126", smi=smi("580.65.06", ("RTX 5090", "12.0")), gpus=[Gpu("RTX 5090", "12.0", error="no kernel image")], archs=["sm_50", "sm_90"], answers={"switch_to": ["cu130"]}), ["uv sync --no-group cu126 --group cu130", "uv run --no-sync test-uv"]),
-    ],
-)  # fmt: skip
-def test_judges_by_the_group_that_is_installed(
-    machines: Machines, situation: Situation, commands: list[str] | None
-) -> None:
-    result = machines.diagnose(situation)
-    if commands is None:
-        assert result.report["findings"] == []
-        assert result.report["accelerator pinned"] == result.report["accelerator found"]
-    else:
-        assert result.finding["commands"] == commands

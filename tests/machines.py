@@ -1,7 +1,12 @@
-"""Machines made of stubs for test-uv: torch, numpy, nvidia-smi, environment variables and the files of Linux."""
+"""Machines made of stubs for test-uv: torch, numpy, nvidia-smi, environment variables and the files of Linux.
 
+The modules of test-uv run as they stand in template/, with a constants module that is written here.
+"""
+
+import compileall
 import contextlib
 import functools
+import importlib
 import importlib.metadata
 import io
 import itertools
@@ -9,6 +14,7 @@ import json
 import math
 import os
 import platform
+import shutil
 import sys
 import types
 import warnings
@@ -19,8 +25,30 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from copier import run_copy
 from jsonschema import validate
+from support import ROOT
+
+MODULES = ROOT / "template/src/{{ package_name }}/test_uv"
+OLD_ARCHS = "sm_50 sm_60 sm_70 sm_75 sm_80 sm_86 sm_90"
+NEW_ARCHS = "sm_75 sm_80 sm_86 sm_90 sm_100 sm_120"
+
+
+def rows(keys: str, cuda12: str, cuda13: str, archs: str = "") -> dict[str, tuple[str, str]]:
+    """Builds of one platform, with their oldest drivers and GPU architectures."""
+    drivers = {"cu118": "450.80.02"} | dict.fromkeys(("cu121", "cu126", "cu128", "cu129"), cuda12)
+    return {
+        key: (drivers.get(key, cuda13), archs or (OLD_ARCHS if key < "cu128" else NEW_ARCHS))
+        if key.startswith("cu")
+        else ("", "")
+        for key in keys.split()
+    }
+
+
+BUILDS = {
+    "linux-x86_64": rows("cu126 cu129 cu130 cu132 rocm7.1 rocm7.2 xpu", "525.60.13", "580.65.06"),
+    "win32-AMD64": rows("cu126 cu130 cu132 xpu", "528.33", "580"),
+    "linux-aarch64": rows("cu129 cu130", "525.60.13", "580.65.06", "sm_80 sm_90 sm_100 sm_110 sm_120"),
+}
 
 # What `test-uv --json` prints.
 REPORT_SCHEMA = {
@@ -36,16 +64,16 @@ REPORT_SCHEMA = {
         "accelerator found",
         "device 0",
         "device 0 computes",
-        "sin difference",
         "sin",
         "findings",
+        "verdict",
     ],
     "properties": {
         "torch cuda available": {"type": "boolean"},
         "accelerator pinned": {"$ref": "#/$defs/accelerator"},
         "accelerator found": {"$ref": "#/$defs/accelerator"},
         "nvidia driver": {"type": "string", "pattern": r"^\d+(\.\d+)+$"},
-        "sin difference": {"type": "number", "minimum": 0},
+        "verdict": {"type": "string", "pattern": r"^(ok: .+ on .+|not ok: (1 problem|\d+ problems))$"},
         "sin": {
             "type": "array",
             "minItems": 100,
@@ -55,9 +83,8 @@ REPORT_SCHEMA = {
         "findings": {"type": "array", "items": {"$ref": "#/$defs/finding"}},
     },
     "patternProperties": {
-        r"^(matplotlib|numpy|torch|torchvision|torchaudio|python|platform|cuda|rocm)$": {"type": "string"},
+        r"^(matplotlib|numpy|torch|torchvision|torchaudio|python|platform)$": {"type": "string"},
         r"^device \d+$": {"type": "string", "minLength": 1},
-        r"^device \d+ memory$": {"type": "string", "pattern": r"^\d+\.\d GiB$"},
         r"^device \d+ capability$": {"type": "string", "pattern": r"^(\d+\.\d|gfx[0-9a-f]+)$"},
         r"^device \d+ computes$": {"type": "boolean"},
     },
@@ -66,11 +93,11 @@ REPORT_SCHEMA = {
         "accelerator": {"type": "string", "pattern": r"^(cpu|cu\d+|rocm[\d.]+|xpu)$"},
         "finding": {
             "type": "object",
-            "required": ["what", "why", "mend", "problem", "commands", "text"],
+            "required": ["what", "why", "fix", "problem", "commands", "text"],
             "properties": {
                 "what": {"type": "string", "minLength": 1},
                 "why": {"type": "string", "minLength": 1},
-                "mend": {"type": "string"},
+                "fix": {"type": "string"},
                 "problem": {"type": "boolean"},
                 "commands": {"type": "array", "items": {"type": "string", "minLength": 1}},
                 "text": {"type": "string", "minLength": 1},
@@ -111,7 +138,18 @@ class Situation:
     companions: Mapping[str, str] = field(default_factory=dict)  # name -> the error of its call
     numpy_error: str = ""
     cpu_wrong: bool = False
-    answers: Mapping[str, object] = field(default_factory=dict)
+    switch_to: Sequence[str] = ()
+    one_build: bool = False  # at the project's mirror
+    builds: Mapping[str, Mapping[str, tuple[str, str]]] = field(default_factory=lambda: BUILDS)
+    project: Mapping[str, str] = field(default_factory=dict)  # files
+
+    @property
+    def constants(self) -> str:
+        """The module that the template renders."""
+        return (
+            f"TORCH_VERSION = {self.torch!r}\nACCELERATOR = {self.pinned!r}\n"
+            f"SWITCH_TO = {tuple(self.switch_to)!r}\nONE_BUILD = {self.one_build}\nBUILDS = {self.builds!r}\n"
+        )
 
 
 class Result(NamedTuple):
@@ -221,9 +259,10 @@ def _torch(situation: Situation) -> types.ModuleType:
 
 
 def _version(situation: Situation, name: str) -> str:
-    if name != "matplotlib" and name not in situation.companions:
+    versions = {"matplotlib": "1.2.3", "numpy": "2.4.6", **dict.fromkeys(situation.companions, "1.2.3")}
+    if name not in versions:
         raise importlib.metadata.PackageNotFoundError(name)
-    return "1.2.3"
+    return versions[name]
 
 
 def _companion(name: str, error: str) -> dict[str, types.ModuleType]:
@@ -238,29 +277,25 @@ def _companion(name: str, error: str) -> dict[str, types.ModuleType]:
 
 
 class Machines:
-    """Runs test-uv, as the template renders it, in situations."""
+    """Runs test-uv in situations."""
 
-    def __init__(self, template: Path, scratch: Path) -> None:
-        self.template, self.scratch = template, scratch
+    def __init__(self, scratch: Path) -> None:
+        self.scratch = scratch
         self.numbers = itertools.count()
-        self.sources: dict[str, str] = {}
-
-    def source(self, situation: Situation) -> str:
-        """Return the module of the situation's project, rendered once for the same answers."""
-        answers = {"accelerator": situation.pinned, "torch_version": situation.torch, **situation.answers}
-        key = repr(sorted(answers.items()))
-        if key not in self.sources:
-            project = self.scratch / f"project-{next(self.numbers)}"
-            data = {"project_name": "demo", **answers}
-            run_copy(str(self.template), project, data=data, defaults=True, quiet=True)
-            self.sources[key] = (project / "src/demo/test_uv.py").read_text(encoding="utf-8")
-        return self.sources[key]
+        self.modules = scratch / "modules"  # compiled once
+        ignored = shutil.ignore_patterns("*.jinja", "__pycache__")
+        shutil.copytree(MODULES, self.modules, ignore=ignored)
+        compileall.compile_dir(self.modules, quiet=1)
 
     def load(self, situation: Situation, monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
-        """Import the module on a machine."""
-        source = self.source(situation)
-        name = f"test_uv_{next(self.numbers)}"
-        folder = self.scratch / name
+        """Import test-uv as a project's package on a machine."""
+        folder = self.scratch / f"project-{next(self.numbers)}"
+        package = folder / "src/demo/test_uv"
+        shutil.copytree(self.modules, package)
+        (package / "constants.py").write_text(situation.constants)
+        (package.parent / "__init__.py").write_text("")
+        for path, text in situation.project.items():
+            (folder / path).write_text(text)
         root, programs = folder / "root", folder / "bin"
         programs.mkdir(parents=True)
         for path, text in {"proc/version": "Linux version 6.1", **situation.files}.items():
@@ -270,8 +305,8 @@ class Machines:
         if situation.smi is not None:
             (programs / "nvidia-smi").write_text(f"#!/bin/sh\n{situation.smi}\n")
             (programs / "nvidia-smi").chmod(0o755)
-        for variable in os.environ:
-            if "VISIBLE_DEVICES" in variable or variable.startswith("KUBERNETES"):
+        for variable in list(os.environ):
+            if "VISIBLE_DEVICES" in variable or variable.startswith(("KUBERNETES", "LD_LIBRARY")):
                 monkeypatch.delenv(variable)
         monkeypatch.setenv("PATH", str(programs))
         for variable, value in situation.environ.items():
@@ -286,11 +321,13 @@ class Machines:
         stubs = {"torch": _torch(situation), "numpy": numpy}
         for companion, error in situation.companions.items():
             stubs |= _companion(companion, error)
-        module = types.ModuleType(name)
         for stub in stubs:
             monkeypatch.setitem(sys.modules, stub, stubs[stub])
-        exec(compile(source, f"{name}.py", "exec"), vars(module))
-        monkeypatch.setattr(module, "ROOT", root)
+        for module in [name for name in sys.modules if name.partition(".")[0] == "demo"]:
+            monkeypatch.delitem(sys.modules, module)
+        monkeypatch.syspath_prepend(folder / "src")
+        module = importlib.import_module("demo.test_uv")
+        monkeypatch.setattr(module.machine, "ROOT", root)
         return module
 
     def diagnose(self, situation: Situation, *options: str) -> Result:
@@ -315,4 +352,6 @@ class Machines:
         notes = [line for line in out.splitlines() if line.startswith("note:")]
         assert notes == [f"note:{line}" for line in texts[False]]
         assert status == bool(texts[True])
+        assert out.splitlines()[-1] == report["verdict"]
+        assert report["verdict"].startswith("not ok: " if status else "ok: ")
         return Result(status, report, out, err)

@@ -1,0 +1,93 @@
+"""The constants that are rendered for test-uv: what the record says, and builds that the template accepts."""
+
+import ast
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from copier import run_copy
+from replica import FACTS
+from support import ACCELERATORS
+
+Render = Callable[..., Path]
+
+
+def builds(project: Path) -> dict[str, dict[str, tuple[str, str]]]:
+    """Read BUILDS off the module of constants."""
+    text = (project / "src/demo/test_uv/constants.py").read_text()
+    (value,) = (
+        node.value
+        for node in ast.parse(text).body
+        if isinstance(node, ast.AnnAssign)
+        and isinstance(node.target, ast.Name)
+        and node.target.id == "BUILDS"
+    )
+    return ast.literal_eval(value)
+
+
+PROPOSALS = [
+    {"torch_version": "2.1.0", "python_version": "3.11", "companions": ["torchvision", "torchaudio"]},
+    {"torch_version": "2.4.1", "companions": ["torchvision"]},  # lacks ROCm on 3.12
+    {"torch_version": "2.5.1", "python_version": "3.13"},  # Linux on x86-64 only
+    {"torch_version": "2.9.0", "companions": ["torchvision", "torchaudio"]},
+    {"torch_version": "2.13.0", "companions": ["torchaudio"]},  # lacks cu132
+    {"torch_version": "2.13.0", "platforms": ["linux-aarch64", "macos-arm64"]},
+    {"torch_version": "2.14.1", "platforms": ["windows-x86_64"]},
+    {"torch_version": "2.15.0"},
+    {"torch_version": "2.14.1", "platforms": ["macos-arm64"]},
+]
+
+
+@pytest.mark.parametrize("answers", PROPOSALS, ids=str)
+def test_every_build_is_accepted_and_has_wheels_for_that_machine(
+    render: Render, template: Path, tmp_path: Path, answers: dict
+) -> None:
+    offered = builds(render(project_name="demo", **answers))
+    accepted: dict[str, set[str]] = {}
+    for key in ACCELERATORS:
+        project = tmp_path / key
+        data = {"project_name": "demo", **answers, "accelerator": key}
+        try:
+            run_copy(str(template), project, data=data, defaults=True, quiet=True)
+        except ValueError:
+            continue
+        markers = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["uv"]["environments"]
+        machines = [[word.strip("'") for word in marker.split()[2::4]] for marker in markers]
+        accepted[key] = {"-".join(machine) for machine in machines if machine[0] != "darwin"}
+    accepted.pop("cpu", None)
+    places = {key: {place for place in offered if key in offered[place]} for key in accepted}
+    assert {key for rows in offered.values() for key in rows} <= set(accepted)
+    assert places == accepted
+    assert bool(offered) == any(accepted.values())
+
+
+def test_builds_hold_what_the_record_says(render: Render) -> None:
+    """The table of a release, written down by hand from the record."""
+    floors = FACTS["drivers"]["minor_version_compatibility"]
+    older = [f"sm_{number}" for number in FACTS["gpu_archs"]["cu126 (2.7-2.14)"]["x86_64"]]
+    newer = [f"sm_{number}" for number in FACTS["gpu_archs"]["cu130, cu132"]["x86_64"]]
+    found = builds(render(project_name="demo", torch_version="2.13.0", platforms=["linux-x86_64"]))
+    cuda = {key: facts for key, facts in found["linux-x86_64"].items() if key.startswith("cu")}
+    assert cuda == {
+        "cu126": (floors["cuda12"]["linux"].removeprefix(">="), " ".join(older)),
+        "cu129": (floors["cuda12"]["linux"].removeprefix(">="), " ".join(newer)),
+        "cu130": (floors["cuda13"]["linux"].removeprefix(">="), " ".join(newer)),
+        "cu132": (floors["cuda13"]["linux"].removeprefix(">="), " ".join(newer)),
+    }
+    assert list(found) == ["linux-x86_64"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "lines"),
+    [
+        ({}, ['ACCELERATOR = "cpu"', "SWITCH_TO: tuple[str, ...] = ()  # further accelerators, with a dependency group each", "ONE_BUILD = False  # whether the mirror has this build alone"]),
+        ({"accelerator": "cu126", "switch_to": ["cpu"]}, ['ACCELERATOR = "cu126"', '    "cpu",']),
+        ({"mirror": "custom", "mirror_url": "https://example.com/cpu"}, ["ONE_BUILD = True  # whether the mirror has this build alone"]),
+        ({"mirror": "custom", "mirror_url": "https://example.com/{accelerator}"}, ["ONE_BUILD = False  # whether the mirror has this build alone"]),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_answers_reach_the_constants(render: Render, answers: dict[str, object], lines: list[str]) -> None:
+    text = (render(project_name="demo", **answers) / "src/demo/test_uv/constants.py").read_text()
+    assert set(lines) <= set(text.splitlines())
