@@ -29,15 +29,16 @@ JINJA = SandboxedEnvironment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-SHOWN = {"data": {}, "defaults": False, "settings": {"defaults": {}}}
+SHOWN = {"data": {}, "defaults": False, "settings": {"defaults": {}}, "os": "linux"}
+BUILDS = TABLE | {"machine": {name: [] for name in TABLE["machine"]}}  # whatever this machine has
 CHOICES = {name: question["choices"] for name, question in questions().items() if "choices" in question}
 
 
 def menu(question: str, **answers: object) -> dict[str, tuple[str, str]]:
     """Value -> label and reason (empty: can be chosen) of each choice, in order."""
     context = {"_copier_answers": answers, "_copier_conf": SHOWN, "previous": {}, "mirror": "official"}
-    context |= {"switch_to": [], **answers}
-    text = JINJA.from_string(CHOICES[question]).render(builds=TABLE, **context)
+    context |= {"switch_to": [], "at_hand": {}, "mirror_url": "", **answers}
+    text = JINJA.from_string(CHOICES[question]).render(**{"builds": BUILDS, **context})
     choices = yaml.safe_load(text).items()
     return {choice["value"]: (label, choice["validator"]) for label, choice in choices}
 
@@ -51,14 +52,16 @@ def ways_out(reason: str) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("python", PYTHONS)
 def test_accelerators(python: str) -> None:
+    """What can be chosen stands first; a row names the release that it leads to, or the reason and a way out."""
     choices = menu("accelerator", python_version=python)
     assert set(choices) == set(ACCELERATORS)
+    possible = [key for key in choices if any(has_wheels(version, key, python) for version in RELEASES)]
+    assert [key for key, (_, reason) in choices.items() if not reason] == possible
+    assert list(choices)[: len(possible)] == possible
     for accelerator, (label, reason) in choices.items():
-        possible = any(has_wheels(version, accelerator, python) for version in RELEASES)
-        assert (reason == "") == possible, accelerator
-        if possible:
-            row = TABLE["accelerators"][accelerator]
-            assert label.startswith(f"{accelerator:<9} {row['label']}, {row['gpus']}")
+        if accelerator in possible:
+            assert label.startswith(f"{accelerator:<9} ")
+            assert label.endswith(f"; torch {TABLE['defaults'][python][accelerator]}")
         else:
             assert label == accelerator
             for way in ways_out(reason):
@@ -69,12 +72,26 @@ def test_accelerators(python: str) -> None:
 
 
 def test_labels_help_to_choose() -> None:
-    choices = menu("accelerator", python_version="3.12")
-    assert (
-        choices["cu126"][0] == "cu126     CUDA 12.6, Maxwell to Hopper, driver 525.60.13+ (Windows 528.33+)"
-    )
-    assert choices["cu130"][0] == "cu130     CUDA 13.0, Turing to Blackwell, driver 580.65.06+ (Windows 580+)"
-    assert choices["cpu"][0] == "cpu       CPU, any machine; Apple GPUs through MPS on macOS"
+    """The cards that people own, the oldest driver, the release."""
+    labels = {key: label for key, (label, _) in menu("accelerator", python_version="3.12").items()}
+    assert labels["cpu"] == "cpu       any machine; Apple GPUs through MPS on macOS; torch 2.14.1"
+    assert labels["cu126"] == "cu126     GTX 900 to RTX 40, P100 to H100; driver 525+; torch 2.14.1"
+    assert labels["cu130"] == "cu130     GTX 16 to RTX 50, T4 to B300; driver 580+; torch 2.14.1"
+    assert labels["cu118"] == "cu118     GTX 900 to RTX 40, P100 to H100; driver 450+; torch 2.7.1"
+    assert labels["rocm7.2"] == "rocm7.2   RX 6000 to RX 9000, MI100 to MI350; torch 2.14.1"
+
+
+def test_the_first_build_for_cuda_has_the_newest_torch_and_the_oldest_driver() -> None:
+    """What the question tells people to take: not the oldest CUDA, which leads to an old release."""
+    order = [key for key in menu("accelerator", python_version="3.12") if key.startswith("cu")]
+    assert order == ["cu126", "cu130", "cu132", "cu129", "cu128", "cu124", "cu121", "cu118"]
+
+
+def test_drivers_are_those_of_the_system() -> None:
+    """Windows has other driver versions."""
+    windows = SHOWN | {"os": "windows"}
+    label, _ = menu("accelerator", python_version="3.12", _copier_conf=windows)["cu126"]
+    assert "driver 528+" in label
 
 
 @pytest.mark.parametrize(("python", "accelerator"), list(itertools.product(PYTHONS, ACCELERATORS)))
@@ -159,17 +176,17 @@ def test_wheels_that_cannot_be_used_are_left_out_with_the_reason() -> None:
 
 
 def test_mirrors_say_what_they_may_lack() -> None:
-    labels = {
-        key: label for key, (label, _) in menu("mirror", accelerator="cu132", torch_version="2.14.1").items()
-    }
-    assert {key for key, label in labels.items() if "may lack" in label} == {"nju", "sjtu", "aliyun"}
-    assert labels["nju"] == "nju       NJU, Nanjing University, may lack cu132"
-    assert labels["aliyun"].endswith(", may lack cu132 and torch 2.14.1")
-    labels = {
-        key: label for key, (label, _) in menu("mirror", accelerator="cpu", torch_version="2.14.0").items()
-    }
-    assert not [label for label in labels.values() if "may lack" in label]
-    assert list(labels) == ["official", "nju", "sjtu", "aliyun", "custom"]
+    def labels(accelerator: str, torch: str) -> dict[str, str]:
+        answers = {"python_version": "3.12", "accelerator": accelerator, "torch_version": torch}
+        return {key: label for key, (label, _) in menu("mirror", **answers).items()}
+
+    found = labels("cu132", "2.14.1")
+    assert {key for key, label in found.items() if "may lack" in label} == {"nju", "sjtu", "aliyun"}
+    assert found["nju"] == "nju       NJU, Nanjing University, may lack cu132"
+    assert found["aliyun"].endswith(", may lack cu132 and torch 2.14.1")
+    found = labels("cpu", "2.14.0")
+    assert not [label for label in found.values() if "may lack" in label]
+    assert list(found) == ["official", "nju", "sjtu", "aliyun", "custom"]
 
 
 # On a terminal -----------------------------------------------------------------------------------------------
@@ -205,7 +222,7 @@ def test_questions_fit_into_80_columns() -> None:
     lines = [
         line
         for question in questions().values()
-        for line in f"XX {question['help']}".splitlines()  # Copier's sign before a question
+        for line in f"XX {question['help'].partition('{%')[0]}".splitlines()  # Copier's sign before a question
     ]
     assert len(lines) > 15
     assert [line for line in lines if len(line) > 80] == []

@@ -479,6 +479,20 @@ def test_impossible_answer_is_refused_and_the_way_out_works(fresh: Callable[...,
     assert answers(project)["accelerator"] == "cu118"
 
 
+def test_a_folder_of_wheels_can_be_left_for_the_official_index(repository: Path, tmp_path: Path) -> None:
+    """The answers that belong to the folder go with it."""
+    folder, project = tmp_path / "wheels", tmp_path / "project"
+    folder.mkdir()
+    (folder / f"torch-{NEWEST}+cpu-cp312-cp312-win_amd64.whl").touch()
+    data = {"mirror": "custom", "mirror_url": str(folder)}
+    run_copy(str(repository), project, data=data, defaults=True, quiet=True)
+    assert answers(project)["mirror_format"] == "flat"
+    commit(project)
+    update(project, mirror="official", accelerator="cu126")
+    assert "mirror_url" not in answers(project)
+    assert "format" not in (project / "pyproject.toml").read_text()
+
+
 @pytest.fixture
 def retired(repository: Path, tmp_path: Path) -> Iterator[Path]:
     """A template whose newer version has no cu118 for Python 3.12."""
