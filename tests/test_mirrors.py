@@ -304,7 +304,9 @@ def test_new_project_starts_without_internet(
     python = real_answers["python_version"]
     data = f"--data python_version={python}"
     as_repository(shutil.copytree(template, tmp_path / "clone"))
-    start = start.replace("/srv/wheels", str(wheels)).replace("/srv/torch-uv-template", str(tmp_path / "clone"))
+    start = start.replace("/srv/wheels", str(wheels)).replace(
+        "/srv/torch-uv-template", str(tmp_path / "clone")
+    )
     start = start.replace("gh:org", f"{data} gh:org")
     start = start.replace("uvx ", f"uvx --python {python} ")
     place = {"UV_CACHE_DIR": str(tmp_path / "cache"), "GIT_CONFIG_GLOBAL": str(tmp_path / "gitconfig")}

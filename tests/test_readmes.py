@@ -18,9 +18,9 @@ import test_mirrors
 import test_repository
 import yaml
 from conftest import REAL_TORCH
+from machines import Machines, Situation, smi
 from packaging.version import Version
 from replica import Replica
-from situations import Machines, Situation, smi
 from support import (
     ACCELERATORS,
     PYTHONS,
@@ -106,14 +106,17 @@ def hosts(real_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def test_commands_of_the_readme(hosts: dict[str, str], tmp_path: Path) -> None:
     start, answered = commands(README, "Start a project")
     seen = pressing_enter(start, tmp_path, **hosts)
-    assert "Which accelerator should PyTorch use?" in seen
+    assert "Which accelerator?" in seen
     assert f"torch:{REAL_TORCH}+cpu" in seen
     project = tmp_path / "myproj"
     commit(project)
 
     (tmp_path / "answered").mkdir()
     shell(answered, tmp_path / "answered", **hosts)
-    assert 'ACCELERATOR = "cu126"\n' in (tmp_path / "answered/myproj/src/myproj/test_uv.py").read_text()
+    assert (
+        'ACCELERATOR = "cu126"\n'
+        in (tmp_path / "answered/myproj/src/myproj/test_uv/constants.py").read_text()
+    )
 
     report, insisting = commands(README, "Ask test-uv")
     done = shell(report, project, **hosts)
@@ -305,9 +308,9 @@ def test_links_lead_somewhere() -> None:
                 assert (file.parent / target).is_file(), (file, target)
 
 
-def test_example_of_a_problem_is_what_test_uv_says(template: Path, tmp_path: Path) -> None:
+def test_example_of_a_problem_is_what_test_uv_says(tmp_path: Path) -> None:
     old_driver = Situation("cu130", smi=smi("550.54.14", ("NVIDIA A100", "8.0")))
-    (line,) = Machines(template, tmp_path).diagnose(old_driver).err
+    (line,) = Machines(tmp_path).diagnose(old_driver).err
     for readme in (README, CHINESE):
         assert f"\n```\n{line}\n```\n" in readme
 
