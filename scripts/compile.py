@@ -285,6 +285,7 @@ def table(folder: Path) -> Data:
             for key, row in accelerators.items()
         },
         "companions": list(companions),
+        "triton": list(dict.fromkeys(name for row in releases.values() for name in row["triton"].values())),
         "releases": releases,
         "defaults": {
             python: defaults_for(python, accelerators, releases, next(iter(platforms))) for python in pythons

@@ -77,7 +77,10 @@ def wheels(replica: Replica, accelerator: str | None) -> dict[Wheel, str]:
             continue
         for tag in tags:
             platform = platform_of(tag.platform)
-            pythons = PYTHONS if tag.interpreter == "py3" else [tag.interpreter.replace("cp3", "3.")]
+            oldest = tag.interpreter.replace("cp3", "3.")
+            pythons = PYTHONS if tag.interpreter == "py3" else [oldest]
+            if tag.abi == "abi3":  # the stable ABI, for later Pythons too
+                pythons = PYTHONS[PYTHONS.index(oldest) :]
             if platform and not tag.abi.endswith("t"):
                 for python in pythons:
                     found[Wheel(project, version.public, python, platform)] = str(version)
