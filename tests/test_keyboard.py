@@ -129,7 +129,7 @@ def test_a_size_too_small_for_a_question_would_be_seen(start: Start) -> None:
     terminal.wait("Which accelerator?")
     terminal.wait("cu126 ")
     assert shows(terminal, "cu126     GTX 900 to RTX 40, P100 to H100; driver 525+")
-    assert not shows(terminal, "cu126     GTX 900 to RTX 40, P100 to H100; driver 525+; torch 2.14.1")
+    assert not shows(terminal, f"cu126     GTX 900 to RTX 40, P100 to H100; driver 525+; torch {NEWEST}")
 
 
 def shows(terminal: Terminal, text: str) -> bool:
@@ -395,34 +395,34 @@ def test_an_update_keeps_the_answers_of_the_time_before_details(
 
 
 def drop_release(table: dict) -> None:
-    """PyTorch takes torch 2.14.1 back."""
-    del table["releases"]["2.14.1"]
+    """PyTorch takes the default release back."""
+    del table["releases"][NEWEST]
     for row in table["accelerators"].values():
-        row["releases"] = [version for version in row["releases"] if version != "2.14.1"]
+        row["releases"] = [version for version in row["releases"] if version != NEWEST]
     for row in table["defaults"].values():
-        row.update({key: "2.13.0" for key, version in row.items() if version == "2.14.1"})
+        row.update({key: "2.13.0" for key, version in row.items() if version == NEWEST})
 
 
 def drop_wheels(accelerator: str) -> Callable[[dict], None]:
     def change(table: dict) -> None:
-        for row in table["releases"]["2.14.1"]["wheels"].values():
+        for row in table["releases"][NEWEST]["wheels"].values():
             row.pop(accelerator, None)
 
     return change
 
 
 def drop_companion(table: dict) -> None:
-    row = table["releases"]["2.14.1"]
+    row = table["releases"][NEWEST]
     row["companions"]["torchvision"]["without"] = {python: {"cpu": ["linux-x86_64"]} for python in PYTHONS}
 
 
 def drop_platform(table: dict) -> None:
-    for row in table["releases"]["2.14.1"]["wheels"].values():
+    for row in table["releases"][NEWEST]["wheels"].values():
         row["cpu"] = ["linux-x86_64"]
 
 
 IMPOSSIBLE = {
-    "torch_version": ({}, drop_release, "2.14.1", (), "2.13.0"),
+    "torch_version": ({}, drop_release, NEWEST, (), "2.13.0"),
     "companions": ({"companions": ["torchvision"]}, drop_companion, "torchvision", (), []),
     "platforms": ({"platforms": ["windows-x86_64"]}, drop_platform, "add linux-x86_64", (), None),
     "pypi_mirror": ({"pypi_mirror": "bfsu"}, lambda table: table["pypi_mirrors"].pop("bfsu"), "bfsu", (DOWN,), "tuna"),
@@ -438,7 +438,7 @@ def test_a_saved_answer_that_has_become_impossible_is_asked_for_or_refused(
     """Never replaced in silence: the screen comes without details too."""
     given, change, names, keys, then = IMPOSSIBLE[question]
     repository = as_repository(shutil.copytree(template, tmp_path / "template"), "0.1.0")
-    project = started(repository, tmp_path / "project", {"torch_version": "2.14.1", **given})
+    project = started(repository, tmp_path / "project", {"torch_version": NEWEST, **given})
     change_table(repository, change)
     as_repository(repository, "0.2.0")
     done = run(*UPDATE, "--defaults", cwd=project, check=False)
@@ -463,7 +463,7 @@ def test_a_saved_answer_that_has_become_impossible_is_asked_for_or_refused(
 def test_an_answer_that_another_one_makes_impossible_is_asked_for(template: Path, tmp_path: Path) -> None:
     """The last release for the accelerator that was chosen now is where the cursor starts."""
     repository = as_repository(shutil.copytree(template, tmp_path / "template"))
-    project = started(repository, tmp_path / "project", {"torch_version": "2.14.1"})
+    project = started(repository, tmp_path / "project", {"torch_version": NEWEST})
     terminal = Terminal([*UPDATE, "--vcs-ref=:current:"], project, environment())
     accept_until(terminal, "accelerator")
     rows = list(TABLE["defaults"]["3.12"])

@@ -14,10 +14,12 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 from support import (
     ACCELERATORS,
+    NEWEST,
     PYTHONS,
     RELEASES,
     ROOT,
     TABLE,
+    default_release,
     has_wheels,
     questions,
 )
@@ -74,17 +76,23 @@ def test_accelerators(python: str) -> None:
 def test_labels_help_to_choose() -> None:
     """The cards that people own, the oldest driver, the release."""
     labels = {key: label for key, (label, _) in menu("accelerator", python_version="3.12").items()}
-    assert labels["cpu"] == "cpu       any machine; Apple GPUs through MPS on macOS; torch 2.14.1"
-    assert labels["cu126"] == "cu126     GTX 900 to RTX 40, P100 to H100; driver 525+; torch 2.14.1"
-    assert labels["cu130"] == "cu130     GTX 16 to RTX 50, T4 to B300; driver 580+; torch 2.14.1"
-    assert labels["cu118"] == "cu118     GTX 900 to RTX 40, P100 to H100; driver 450+; torch 2.7.1"
-    assert labels["rocm7.2"] == "rocm7.2   RX 6000 to RX 9000, MI100 to MI350; torch 2.14.1"
+    rows = {
+        "cpu": "cpu       any machine; Apple GPUs through MPS on macOS",
+        "cu126": "cu126     GTX 900 to RTX 40, P100 to H100; driver 525+",
+        "cu130": "cu130     GTX 16 to RTX 50, T4 to B300; driver 580+",
+        "cu118": "cu118     GTX 900 to RTX 40, P100 to H100; driver 450+",
+        "rocm7.2": "rocm7.2   RX 6000 to RX 9000, MI100 to MI350",
+    }
+    for key, words in rows.items():
+        assert labels[key] == f"{words}; torch {default_release(key)}"
 
 
 def test_the_first_build_for_cuda_has_the_newest_torch_and_the_oldest_driver() -> None:
     """What the question tells people to take: not the oldest CUDA, which leads to an old release."""
     order = [key for key in menu("accelerator", python_version="3.12") if key.startswith("cu")]
-    assert order == ["cu126", "cu130", "cu132", "cu129", "cu128", "cu124", "cu121", "cu118"]
+    newest = [key for key in ACCELERATORS if key.startswith("cu") and default_release(key) == NEWEST]
+    assert order[: len(newest)] == newest
+    assert order[-1] == "cu118"
 
 
 def test_drivers_are_those_of_the_system() -> None:
