@@ -318,7 +318,7 @@ def test_new_project_starts_without_internet(
 
 # Broken mirrors ----------------------------------------------------------------------------------------------
 
-WHEEL = "torch-2.14.1+cpu-cp311-cp311-manylinux_2_28_x86_64.whl"
+WHEEL = f"torch-{NEWEST}+cpu-cp311-cp311-manylinux_2_28_x86_64.whl"
 EMPTY = b"<!DOCTYPE html><html><body><h1>Welcome</h1></body></html>"
 
 
@@ -406,7 +406,7 @@ def test_broken_wheel_ends_in_an_error_with_stubs(
     locked: Path, replica: Replica, answering: dict, hang: Callable, file: int | bytes | str, said: str
 ) -> None:
     if file == "another wheel":
-        file = stub_wheel("torch", "2.14.1+cpu", "cp311-cp311-manylinux_2_28_x86_64")[1]
+        file = stub_wheel("torch", f"{NEWEST}+cpu", "cp311-cp311-manylinux_2_28_x86_64")[1]
     answering[f"/relative/cpu/{WHEEL}"] = (
         {"cut": cut, "hang": hang}.get(file, file) if isinstance(file, str) else file
     )
