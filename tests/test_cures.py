@@ -12,6 +12,7 @@ import pytest
 import yaml
 from copier import run_copy
 from machines import Gpu, Machines, Situation, smi
+from replica import stub_wheel
 from support import commit, run, uv
 
 A100, RTX5090, GTX1080 = ("NVIDIA A100", "8.0"), ("RTX 5090", "12.0"), ("GTX 1080", "6.1")
@@ -135,11 +136,21 @@ Project = Callable[..., Path]
 
 
 @pytest.fixture
-def project(released: str, real_answers: dict[str, object], tmp_path: Path) -> Project:
-    """Make a project, by default for the wheel at hand, installed and committed."""
+def project(released: str, real_wheel: Path, real_answers: dict[str, object], tmp_path: Path) -> Project:
+    """Make a project, by default for the wheel at hand, installed and committed.
+
+    Its mirror is a folder with that wheel, and with stubs of the releases that cures name.
+    """
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    (wheels / real_wheel.name).symlink_to(real_wheel)
+    python = f"cp{sys.version_info.major}{sys.version_info.minor}"
+    for release in ("2.14.1", "2.12.1"):
+        name, content = stub_wheel("torch", f"{release}+cpu", f"{python}-{python}-manylinux_2_28_x86_64")
+        (wheels / name).write_bytes(content)
 
     def project(*, sync: bool = True, **answers: object) -> Path:
-        data = {**real_answers, "platforms": ["linux-x86_64"], **answers}
+        data = {**real_answers, "mirror_url": str(wheels), "platforms": ["linux-x86_64"], **answers}
         run_copy(released, tmp_path / "demo", data=data, defaults=True, quiet=True)
         commit(tmp_path / "demo")
         if sync:
