@@ -116,7 +116,11 @@ def test_uv(scratch: Path) -> Terminal:
     terminal.press("uv run test-uv | head -n 12", ENTER)
     terminal.wait(lambda: terminal.lines.count("$") == 1)
     recopy = ["copier", "recopy", "--defaults", "--overwrite", "--quiet", "--vcs-ref=HEAD"]
-    subprocess.run([sys.executable, "-m", *recopy, "--data=mirror=official", "--data=accelerator=cu130"], cwd=project, check=True)
+    subprocess.run(
+        [sys.executable, "-m", *recopy, "--data=mirror=official", "--data=accelerator=cu130"],
+        cwd=project,
+        check=True,
+    )
     (programs / "nvidia-smi").write_text(NVIDIA_SMI)
     (programs / "nvidia-smi").chmod(0o755)
     terminal.press("uv run --no-sync test-uv --quiet", ENTER)

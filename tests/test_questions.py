@@ -263,7 +263,7 @@ def test_credentials_are_refused_and_not_repeated(render: Render, url: str) -> N
     for question, index in {"mirror": "PYTORCH", "pypi_mirror": "PYPI"}.items():
         message = refusal(render, **{question: "custom", f"{question}_url": url})
         assert "leave the password out" in message
-        assert f"Use UV_INDEX_{index}_USERNAME and UV_INDEX_{index}_PASSWORD, keyring or netrc" in message
+        assert f"use UV_INDEX_{index}_USERNAME and UV_INDEX_{index}_PASSWORD, keyring or netrc" in message
         assert "secret" not in message
 
 

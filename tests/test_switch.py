@@ -205,7 +205,9 @@ def test_installed_from_git_it_says_that_it_has_no_torch(render: Render, tmp_pat
     done = run(tmp_path / "venv/bin/test-uv", cwd=tmp_path, check=False)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith("test-uv: torch, numpy or matplotlib is missing, since No module named 'torch'")
+    assert line.startswith(
+        "test-uv: torch, numpy or matplotlib cannot be imported, since No module named 'torch'"
+    )
     assert "in the project's folder: its builds of torch are dependency groups" in line
 
 

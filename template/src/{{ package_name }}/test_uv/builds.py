@@ -61,6 +61,9 @@ def why_not_loaded(error: BaseException) -> Finding:
         fix = f"install Microsoft's Visual C++ Redistributable or {fix}"
     if "LD_LIBRARY_PATH" in os.environ:  # other libraries than those of the wheels
         fix = f"run `unset LD_LIBRARY_PATH` or {fix}"
+    if SWITCH_TO and not recorded("torch"):  # as where it was installed from git
+        builds = "its builds of torch are dependency groups"
+        fix = f"run `{sync('')}` in the project's folder: {builds}"
     what = "torch, numpy or matplotlib cannot be imported"
     return Finding(what, f"since {one_line(error.__cause__ or error)}", fix)
 
