@@ -18,6 +18,7 @@ TABLE = json.loads((ROOT / "rules/builds.json").read_bytes())
 PYTHONS: list[str] = TABLE["pythons"]
 ACCELERATORS: list[str] = list(TABLE["accelerators"])
 RELEASES: dict[str, dict] = TABLE["releases"]
+COMPANIONS: list[str] = TABLE["companions"]
 PYTHON = "3.12"  # the default, which the contract names
 NEWEST: str = TABLE["defaults"][PYTHON]["cpu"]
 """The release of torch in a project by default."""

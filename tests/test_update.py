@@ -19,6 +19,7 @@ from pytest_copier.plugin import CopierFixture
 from replica import Replica
 from support import (
     ACCELERATORS,
+    COMPANIONS,
     NEWEST,
     RELEASES,
     ROOT,
@@ -98,6 +99,22 @@ lint:
   script: uvx ruff check
 """
 
+# Lines that people write into each part of pyproject.toml that the template owns: constant text -> it with theirs.
+OWN_LINES = {
+    '    "dev",\n]\n': '    "dev",\n    "lint",\n]\n',
+    "    # Yours go below.\n": '    # Yours go below.\n    [{ group = "docs" }, { extra = "plot" }],\n',
+    "]\n\n# PyTorch's index": ']\noverride-dependencies = ["six>=1.16"]\n\n# PyTorch\'s index',
+    f"{COMPANIONS[-1]} = false\n": f"{COMPANIONS[-1]} = false\npyparsing = false\n",
+    "\n# What PyTorch publishes": """
+[[tool.uv.index]]
+name = "team"
+url = "https://team.example.com/simple"
+explicit = true
+
+# What PyTorch publishes""",
+    "\n\n[tool.pytest": '\nteam-tools = { index = "team" }\n\n[tool.pytest',
+}
+
 
 def work_on(project: Path, replica: Replica) -> None:
     """Do what people do: dependencies by uv, and edits in every kind of file; nothing is committed."""
@@ -106,6 +123,8 @@ def work_on(project: Path, replica: Replica) -> None:
         ["add", "networkx", "filelock>=3", "sympy"],
         ["add", "--dev", "tomli", "iniconfig"],
         ["add", "--group", "docs", "pygments"],
+        ["add", "--group", "lint", "pyyaml"],
+        ["add", "--optional", "plot", "cycler"],
         ["add", "--index", f"company={replica.pypi_url}", "pyparsing"],
         ["remove", "matplotlib"],
     ):
@@ -116,8 +135,8 @@ def work_on(project: Path, replica: Replica) -> None:
     append(
         project / "pyproject.toml", '\n[tool.ruff]\nline-length = 100\n\n[tool.ruff.lint]\nselect = ["ALL"]\n'
     )
-    only = '    "Programming Language :: Python :: 3 :: Only",\n'
-    replace(project / "pyproject.toml", only, only + '    "Topic :: Scientific/Engineering",\n')
+    for constant, with_theirs in OWN_LINES.items():
+        replace(project / "pyproject.toml", constant, with_theirs)
     if (project / ".github/workflows/ci.yml").exists():
         append(project / ".github/workflows/ci.yml", GITHUB_STEP_AND_JOB)
     if (project / ".gitlab-ci.yml").exists():
@@ -297,6 +316,38 @@ def test_other_answers_change_too(
     updated: Callable[..., None], before: dict[str, object], data: dict[str, object]
 ) -> None:
     updated(before, data)
+
+
+def test_a_checkout_that_git_turns_into_crlf(
+    fresh: Callable[..., Path],
+    repository: Path,
+    replica: Replica,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """git for Windows proposes core.autocrlf=true, which .gitattributes of template and project take back."""
+    config = tmp_path / "gitconfig"
+    config.write_text("[core]\nautocrlf = true\n[user]\nname = Me\nemail = me@example.com\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    project, again = tmp_path / "origin/project", tmp_path / "again/project"
+    run_copy(str(repository), project, defaults=True, quiet=True)
+    commit(project)
+    work_on(project, replica)
+    run("git", "add", "--all", cwd=project)
+    run("git", "commit", "--quiet", "--message=Work", cwd=project)
+    run("git", "clone", "--quiet", project, again, cwd=tmp_path)
+    for data in (
+        CPU_TOO,
+        {"switch_to": [], "accelerator": "rocm7.2"},
+        {"mirror": "nju", "pypi_mirror": "tuna"},
+    ):
+        update(again, **data)
+        run("git", "add", "--all", cwd=again)
+        run("git", "commit", "--quiet", "--message=Update", cwd=again)
+    assert not [name for name in files(again) if b"\r" in (again / name).read_bytes()]
+    expected = fresh(**{key: answer for key, answer in answers(again).items() if key[0] != "_"})
+    work_on(expected, replica)
+    assert files(again) == files(expected)
 
 
 # Another version of the template -----------------------------------------------------------------------------
