@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
-from support import PYTHONS, copier, run
+from support import COMPANIONS, PYTHONS, TABLE, copier, run
 
 Render = Callable[..., Path]
 
@@ -86,6 +86,7 @@ def test_files(rendered: tuple[dict, Path]) -> None:
     answers, project = rendered
     expected = {
         ".copier-answers.yml",
+        ".gitattributes",
         ".github/dependabot.yml",
         ".github/workflows/ci.yml",
         ".gitignore",
@@ -176,7 +177,7 @@ def test_torch_is_pinned_first_and_the_users_lines_are_last(rendered: tuple[dict
     assert names != sorted(names), "uv add would sort its lines into the template's"
 
 
-def test_one_explicit_index_and_constant_sources(rendered: tuple[dict, Path]) -> None:
+def test_one_explicit_index_and_the_sources_of_this_build(rendered: tuple[dict, Path]) -> None:
     _, project = rendered
     tool = pyproject(project)["tool"]["uv"]
     (index,) = tool["index"]
@@ -186,26 +187,11 @@ def test_one_explicit_index_and_constant_sources(rendered: tuple[dict, Path]) ->
     assert index["url"] == url.replace("{accelerator}", kept["accelerator"])
     assert index["explicit"] is True
     assert index.get("format", "simple") == kept.get("mirror_format", "simple")
-    source = {"index": "pytorch", "marker": "sys_platform != 'darwin'"}
-    packages = ["torch", "torchvision", "torchaudio"]
-    tritons = ["pytorch-triton-rocm", "pytorch-triton-xpu", "triton-rocm", "triton-xpu"]
-    assert tool["sources"] == dict.fromkeys([*packages, *tritons], source)
-
-
-def test_tables_come_in_the_order_that_keeps_updates_apart(rendered: tuple[dict, Path]) -> None:
-    _, project = rendered
-    lines = (project / "pyproject.toml").read_text(encoding="utf-8").splitlines()
-    tables = [line for line in lines if line.startswith("[")]
-    assert tables == [
-        "[project]",
-        "[project.scripts]",
-        "[dependency-groups]",
-        "[build-system]",
-        "[tool.uv]",
-        "[[tool.uv.index]]",
-        "[tool.uv.sources]",
-        "[tool.pytest.ini_options]",
-    ]
+    source = [{"index": "pytorch", "marker": "sys_platform != 'darwin'"}]
+    required = {Requirement(line).name for line in pyproject(project)["project"]["dependencies"]}
+    packages = ["torch", *COMPANIONS, *(name for name in TABLE["triton"] if name in required)]
+    assert tool["sources"] == dict.fromkeys(packages, source)
+    assert tool["exclude-newer-package"] == dict.fromkeys(packages, False)
 
 
 def test_python_version_is_within_requires_python(rendered: tuple[dict, Path]) -> None:
