@@ -115,14 +115,16 @@ def pythons_of(*releases: Data) -> list[str]:
 
 def without(companion: Data, wheels: Wheels, macos: Mapping[str, list[str]]) -> Wheels:
     """Return the wheels of torch that a companion has no counterpart of, PyPI's for macOS among them."""
-    gaps = companion.get("without", {"accelerators": [], "pythons": []})
+
+    def lacks(**cell: str) -> bool:  # macOS has no accelerators
+        gaps = companion.get("without", [])
+        return any(value not in companion.get(key, [value]) for key, value in cell.items()) or any(
+            all(cell.get(key) in names for key, names in gap.items()) for gap in gaps
+        )
 
     def missing(python: str, accelerator: str, platforms: list[str]) -> list[str]:
-        if python not in companion.get("pythons", [python]):
-            return platforms + macos.get(python, [])
-        lacks = accelerator not in companion.get("accelerators", [accelerator])
-        lacks |= accelerator in gaps["accelerators"] and python in gaps["pythons"]
-        return platforms if lacks else []
+        on_index = [p for p in platforms if lacks(pythons=python, platforms=p, accelerators=accelerator)]
+        return on_index + [p for p in macos.get(python, []) if lacks(pythons=python, platforms=p)]
 
     table = {
         python: {key: gone for key, platforms in row.items() if (gone := missing(python, key, platforms))}
@@ -321,8 +323,11 @@ def problems(
         for version, row in releases.items():
             if version not in {release.get(name) for release in builds.values()}:
                 yield f"companions.yml: {name} {version} belongs to no release in builds.yml"
-            keys = row.get("accelerators", []) + row.get("without", {}).get("accelerators", [])
-            yield from unknown(f"companions.yml: {name} {version}", keys, accelerators)
+            for part in (row, *row.get("without", [])):
+                yield from unknown(
+                    f"companions.yml: {name} {version}", part.get("accelerators", []), accelerators
+                )
+                yield from unknown(f"companions.yml: {name} {version}", part.get("platforms", []), platforms)
     for key, row in mirrors["pytorch"].items():
         yield from unknown(f"mirrors.yml: {key}", row.get("accelerators", []), accelerators)
 

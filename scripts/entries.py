@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, combinations, product
 from typing import Any
@@ -70,12 +70,13 @@ class Data:
 
 def has(companion: Entry, cell: Cell) -> bool:
     """Say whether a companion has a wheel where torch has this one, by its entry in companions.yml."""
-    place, _, python = cell
-    gaps = companion.get("without", {"accelerators": [], "pythons": []})
+    place, platform, python = cell
+    names = {"accelerators": place, "pythons": python, "platforms": platform}
+    gaps = (all(names[key] in values for key, values in gap.items()) for gap in companion.get("without", []))
     return (
         python in companion.get("pythons", [python])
         and place in [PYPI, *companion.get("accelerators", [place])]
-        and not (place in gaps["accelerators"] and python in gaps["pythons"])
+        and not any(gaps)
     )
 
 
@@ -137,21 +138,45 @@ def release_entry(data: Data, cells: set[Cell], rest: Entry, macos: int) -> Entr
     return {key: value for key, value in fields.items() if value}
 
 
-def companion_entry(data: Data, good: set[Pair], every: set[Pair]) -> Entry:
-    """Return an entry of companions.yml: which of torch's pairs are good, or fewer where it cannot say them all."""
-    pythons = {python for place, python in good if place != PYPI and (PYPI, python) not in every - good}
-    having = {place for place, python in good if place != PYPI and python in pythons}
-    gaps = {pair for pair in every - good if pair[0] in having and pair[1] in pythons}
-    lacking = {place for place, _ in gaps}
+def companion_entry(data: Data, good: set[Cell], every: set[Cell]) -> Entry:
+    """Return an entry of companions.yml: which of torch's wheels are good; a Python counts only if macOS has it."""
+    on_macos = {cell.python for cell in every - good if cell.accelerator == PYPI}
+    index = {cell for cell in every if cell.accelerator != PYPI}
+    pythons = {cell.python for cell in index & good} - on_macos
+    having = {cell.accelerator for cell in index & good if cell.python in pythons}
     entry: Entry = {}
-    if pythons != {python for _, python in every}:
+    if pythons != {cell.python for cell in every}:
         entry["pythons"] = by_age(pythons)
-    if having != {place for place, _ in every} - {PYPI}:
+    if having != {cell.accelerator for cell in index}:
         entry["accelerators"] = [place for place in data.families if place in having]
-    if gaps:
-        accelerators = [place for place in data.families if place in lacking]
-        entry["without"] = {"accelerators": accelerators, "pythons": by_age({python for _, python in gaps})}
+    rest = {cell for cell in index if cell.accelerator in having and cell.python in pythons}
+    if gaps := list(without(data, rest - good, rest)):
+        entry["without"] = gaps
     return entry
+
+
+def without(data: Data, lacking: set[Cell], every: set[Cell]) -> Iterator[Entry]:
+    """Yield gaps that are these wheels together; what a gap does not name stands for all."""
+    found: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}  # accelerators, Pythons -> platforms
+    for platform in data.platforms:
+        here = {cell for cell in lacking if cell.platform == platform}
+        lacks = {
+            place: tuple(by_age(cell.python for cell in here if cell.accelerator == place))
+            for place in data.families
+        }
+        for pythons in dict.fromkeys(filter(None, lacks.values())):
+            places = tuple(place for place in lacks if lacks[place] == pythons)
+            found.setdefault((places, pythons), []).append(platform)
+    for (places, pythons), platforms in found.items():
+        gap = {"accelerators": [*places], "pythons": [*pythons], "platforms": platforms}
+        beside = {cell for cell in every if cell.platform in platforms}
+        if {cell.platform for cell in every if cell.accelerator in places} == {*platforms}:
+            del gap["platforms"]
+        elif {cell.accelerator for cell in beside} == {*places}:
+            del gap["accelerators"]
+        if {cell.python for cell in beside} == {*pythons}:
+            del gap["pythons"]
+        yield gap
 
 
 # The text of files

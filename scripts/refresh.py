@@ -89,7 +89,7 @@ class Comparison:
         for project in self.old.companions:
             told = self.published.companion(project, version)
             number = told or earlier.get(project)
-            if number and pairs(cells) - pairs(cells - self.published.files(project, number).keys()):
+            if number and cells & self.published.files(project, number).keys():
                 rest[project] = number
                 if not told:
                     self.notes.append(f"{version}: {project} {number} is a guess, since no metadata tells")
@@ -113,17 +113,24 @@ class Comparison:
         told = self.old.companions[project].get(number, {})
         before, every = self.old.beside(project, number), self.new.beside(project, number)
         seen = self.published.files(project, number).keys()
-        good = pairs(every) - pairs(every - seen)
+        good = every & seen
         if not self.remove:  # what vanished stays, but not for wheels of torch that appeared
-            kept = pairs(cell for cell in before if has(told, cell))
-            good |= kept & pairs(every) - pairs(every - before - seen)
-        entry = companion_entry(self.old, good, pairs(every))
+            good |= {cell for cell in before & every if has(told, cell)}
+        entry = companion_entry(self.old, good, every)
         was, now = ({cell for cell in every if has(row, cell)} for row in (told, entry))
         gone = was & (before - seen)
-        lacks = {cell for cell in was - now if not pairs([cell]) & pairs(gone)}
-        self.lines += self.said(f"{project} {number}: appeared", now - was, every)
-        self.lines += self.said(f"{project} {number}: has no wheels for", lacks, every)
-        self.lines += self.said(f"{project} {number}: vanished", gone, every)
+        for what, part in (
+            ("appeared", now - was),
+            ("has no wheels for", was - now - gone),
+            ("vanished", gone),
+        ):
+            single = {cell for cell in part if pairs([cell]) <= pairs(every - part)}
+            self.lines += self.said(f"{project} {number}: {what}", part - single, every)
+            for platform in self.old.platforms:
+                some, whole = (
+                    {cell for cell in both if cell.platform == platform} for both in (single, every)
+                )
+                self.lines += self.said(f"{project} {number} {platform}: {what}", some, whole)
         entry = told if was == now else entry
         self.new.companions[project].update({number: entry} if entry else {})
 

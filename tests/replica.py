@@ -521,6 +521,8 @@ def _cuda_requires(release: Mapping[str, Any], accelerator: str, *, triton_marke
 
 
 def _companion_requires(release: Mapping[str, Any], project: str) -> tuple[str, ...]:
+    if project == "torchcodec":
+        return ()
     pin = f"torch=={release['version']}"
     if project == "torchaudio":
         return (pin,) if release["torchaudio_note"].startswith("== torch version pin") else ()
@@ -564,6 +566,11 @@ def _index(accelerator: str) -> Iterator[Stub]:
             yield from _index_companions(release, accelerator, platform)
         for filename in release.get("wheels", {}).get(accelerator, ()):
             yield from _named(release, filename, accelerator)
+    for version, codec in FACTS["torchcodec"]["releases"].items():
+        for platform, accelerators in codec["index"].items():
+            if accelerator in accelerators:
+                local = codec.get("local", {}).get(accelerator, accelerator)
+                yield from _torchcodec(codec, f"{version}+{local}", platform)
 
 
 def _index_torch(release: Mapping[str, Any], accelerator: str, platform: str) -> Iterator[Stub]:
@@ -619,6 +626,19 @@ def _named(release: Mapping[str, Any], filename: str, accelerator: str | None) -
     yield Stub(project, str(version), tag, requires, release["requires_python"], files, number)
 
 
+def _torchcodec(codec: Mapping[str, Any], version: str, platform: str) -> Iterator[Stub]:
+    """A release of torchcodec, which has numbers and platforms of its own."""
+    machine = platform.removeprefix("linux_")
+    tags = {
+        "windows_amd64": "win_amd64",
+        "macos_arm64": "macosx_14_0_arm64" if "linux_tags" in codec else "macosx_11_0_arm64",
+    }
+    linux = ".".join(f"{tag}_{machine}" for tag in codec.get("linux_tags", ["manylinux_2_28"]))
+    for python in codec["pythons"]:
+        number = python.replace(".", "")
+        yield Stub("torchcodec", version, f"cp{number}-cp{number}-{tags.get(platform, linux)}")
+
+
 def _companions(release: Mapping[str, Any]) -> list[str]:
     """The companions published with a release: after 2.11.0 torchaudio is no longer one."""
     return ["torchvision", *(["torchaudio"] if release["torchaudio"] == release["version"] else [])]
@@ -637,6 +657,9 @@ def _pypi() -> Iterator[Stub]:
                 yield Stub("numpy", version, f"cp3{python}-cp3{python}-{platform}", (), f">=3.{oldest}")
     for release in FACTS["torch"]:
         yield from _pypi_release(release)
+    for version, codec in FACTS["torchcodec"]["releases"].items():
+        for platform in codec["pypi"]:
+            yield from _torchcodec(codec, version, platform)
     # Whatever a build of torch pins and the tables above do not have: nvidia-*, triton, Intel's runtime.
     lines = {
         line.partition(";")[0]

@@ -116,10 +116,21 @@ def seen(version: str) -> set[Cell]:
     return {cell for cell in found if cell.accelerator not in NOT_OFFERED}
 
 
+def codec_seen(codec: dict[str, Any] | None, wanted: Cell) -> bool:
+    """Whether a recorded release of torchcodec has a wheel."""
+    if codec is None or wanted.python not in codec["pythons"]:
+        return False
+    recorded = {platform: codec["index"].get(key, []) for key, platform in NAMES.items()}
+    recorded |= {NAMES[key]: ["pypi"] for key in codec["pypi"] if key.startswith("macos")}
+    return wanted.accelerator in recorded[wanted.platform]
+
+
 def companion_seen(name: str, number: str, wanted: Cell) -> bool:
     """Whether a release of a companion has a wheel, where torch has one."""
     if wanted in LISTED[name, number]:
         return True
+    if name == "torchcodec":
+        return codec_seen(FACTS["torchcodec"]["releases"].get(number), wanted)
     recorded = (record for record in RECORD.values() if record["pythons"] and record[name] == number)
     record = next(recorded, None)
     if record is None:
@@ -186,8 +197,8 @@ def test_oldest_macos(version: str) -> None:
 
 def test_companions(version: str) -> None:
     release = RELEASES[version]
-    for name in ("torchvision", "torchaudio"):
-        companion = release["companions"][name]
+    assert [*release["companions"]] == [name for name in BUILDS["companions"] if name in RECORD[version]]
+    for name, companion in release["companions"].items():
         assert companion["version"] == RECORD[version][name]
         gaps: dict[str, dict[str, list[str]]] = {}
         for python, builds in release["wheels"].items():

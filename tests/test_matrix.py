@@ -42,7 +42,9 @@ RUNNERS = {
     "macos-x86_64": "macos-15-intel",
 }
 ON_THE_INDEX = list(MACHINES)[:3]
-FROM_PYTORCH = {"torch", "torchvision", "torchaudio", "pytorch-triton-rocm", "pytorch-triton-xpu", "triton-rocm", "triton-xpu"}  # fmt: skip
+BY_DEFAULT = list(MACHINES)[:4]
+COMPANIONS = ("torchvision", "torchaudio", "torchcodec")
+FROM_PYTORCH = {"torch", *COMPANIONS, "pytorch-triton-rocm", "pytorch-triton-xpu", "triton-rocm", "triton-xpu"}  # fmt: skip
 
 
 class Wheel(NamedTuple):
@@ -104,7 +106,7 @@ def releases_for(replica: Replica, accelerator: str, python: str) -> set[str]:
 
 def companions_for(replica: Replica, accelerator: str, python: str, torch: str) -> list[str]:
     """The companions of a release that have a wheel on PyTorch's index."""
-    versions = {name: RELEASES[torch][name] for name in ("torchvision", "torchaudio")}
+    versions = {name: RELEASES[torch][name] for name in COMPANIONS if name in RELEASES[torch]}
     return [
         name
         for name, version in versions.items()
@@ -171,10 +173,15 @@ def check(
     ]
     assert len(environments) == len(markers) > 0
     files = published(replica, accelerator)
+    versions = {"torch": torch} | {name: RELEASES[torch][name] for name in companions}
+    assert environments == [
+        platform
+        for platform in BY_DEFAULT
+        if all(Wheel(name, version, python, platform) in files for name, version in versions.items())
+    ]
 
     # Python: every one within the bounds has all wheels, the next one has not.
     bounds = SpecifierSet(table["project"]["requires-python"])
-    versions = {"torch": torch} | {name: RELEASES[torch][name] for name in companions}
     complete = [
         other
         for other in PYTHONS
@@ -201,8 +208,9 @@ def check(
             assert found.version == expected, (platform, found)
             assert found.from_pypi == platform.startswith("macos"), (platform, found)
             local = found.version.partition("+")[2]
-            assert local in {"", accelerator}
-            if accelerator != "cpu" and platform == "linux-x86_64":
+            # The index for XPU has the CPU's builds of torchcodec.
+            assert local in {"", "cpu" if (name, accelerator) == ("torchcodec", "xpu") else accelerator}
+            if name != "torchcodec" and accelerator != "cpu" and platform == "linux-x86_64":
                 assert local == accelerator
     assert {p.name for p in packages if not p.from_pypi} <= FROM_PYTORCH
     assert not [p for p in packages if PLANTED.get(p.name) == p.version]
@@ -249,9 +257,15 @@ def test_every_choice_resolves(
             project = render(f"{torch}-{len(chosen)}", project_name="project", companions=chosen, **answers)
             check(project, python, accelerator, torch, chosen, replica)
             count += 1
-        for name in {"torchvision", "torchaudio"} - set(companions):
+        for name in set(COMPANIONS) - set(companions):
             message = refusal(render, companions=[name], **answers)
-            assert f"{name} {RELEASES[torch][name]} has no {accelerator} wheels" in message
+            version = RELEASES[torch].get(name)
+            lacks = (
+                f"{name} {version} has no {accelerator} wheels"
+                if version
+                else f"no {name} is known to fit torch {torch}"
+            )
+            assert lacks in message
     record_property("combinations resolved", count)
 
 

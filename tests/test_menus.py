@@ -127,6 +127,15 @@ def test_releases(python: str, accelerator: str) -> None:
         (("2.5.1", "cpu", "3.13"), "torchvision", "torchvision 0.20.1 has no cpu wheels for Python 3.13: leave it out of companions or use python_version=3.12"),
         (("2.4.1", "rocm6.1", "3.12"), "torchvision", "torchvision 0.19.1 has no rocm6.1 wheels for Python 3.12: leave it out of companions or use python_version=3.11"),
         (("2.14.1", "cu126", "3.12"), "torchaudio", ""),
+        (("2.14.1", "cu126", "3.12"), "torchcodec", ""),
+        (("2.14.1", "xpu", "3.12"), "torchcodec", ""),
+        (("2.14.1", "cpu", "3.15"), "torchcodec", "torchcodec 0.16.0 has no cpu wheels for Python 3.15: leave it out of companions or use python_version=3.14"),
+        (("2.14.1", "rocm7.2", "3.12"), "torchcodec", "torchcodec 0.16.0 has no rocm7.2 wheels: leave it out of companions or use accelerator=cpu"),
+        (("2.9.1", "cu129", "3.12"), "torchcodec", "torchcodec 0.9.1 has no cu129 wheels: leave it out of companions or use accelerator=cu130"),
+        (("2.11.0", "xpu", "3.12"), "torchcodec", "torchcodec 0.11.1 has no xpu wheels: leave it out of companions or use accelerator=cpu"),
+        (("2.5.1", "cu118", "3.12"), "torchcodec", "no torchcodec is known to fit torch 2.5.1: leave it out of companions or use torch_version=2.7.1"),
+        (("2.5.1", "rocm6.2", "3.12"), "torchcodec", "no torchcodec is known to fit torch 2.5.1: leave it out of companions"),
+        (("2.15.0", "cu132", "3.12"), "torchcodec", "no torchcodec is known to fit torch 2.15.0: leave it out of companions or use torch_version=2.14.1"),
     ],
 )  # fmt: skip
 def test_companions(answers: tuple[str, str, str], name: str, says: str) -> None:
@@ -159,6 +168,28 @@ def test_companions_of_several_builds(accelerator: str, further: list[str], way_
     answers = {"torch_version": "2.14.1", "python_version": "3.12", "accelerator": accelerator}
     _, reason = menu("companions", **answers, switch_to=further)["torchaudio"]
     assert reason == f"torchaudio 2.11.0 has no cu132 wheels: leave it out of companions{way_out}"
+
+
+def test_a_companion_that_lacks_some_machines_can_be_chosen_and_they_drop_out() -> None:
+    answers = {"torch_version": "2.14.1", "python_version": "3.12", "accelerator": "cu132"}
+    assert menu("companions", **answers)["torchcodec"][1] == ""
+    labels = {
+        key: label for key, (label, _) in menu("platforms", **answers, companions=["torchcodec"]).items()
+    }
+    assert labels["linux-x86_64"].strip() == "linux-x86_64"
+    for platform in ("linux-aarch64", "windows-x86_64"):
+        assert labels[platform].endswith("drops out: no torchcodec wheels for Python 3.12 there")
+    several = {"accelerator": "cpu", "switch_to": ["xpu"], "companions": ["torchcodec"]}
+    both = menu("platforms", **answers | several)
+    assert both["linux-aarch64"][0].endswith("drops out: no xpu wheels for Python 3.12 there")
+    assert both["windows-x86_64"][0].endswith("drops out: no torchcodec wheels for Python 3.12 there")
+
+
+def test_torchaudio_says_what_loads_files() -> None:
+    """Its functions load and save are torchcodec's since 2.9."""
+    for torch, says in (("2.9.0", True), ("2.14.1", True), ("2.8.0", False)):
+        choices = menu("companions", torch_version=torch, accelerator="cpu", python_version="3.12")
+        assert choices["torchaudio"][0].endswith("; loading and saving files needs torchcodec") == says
 
 
 def test_platforms() -> None:

@@ -88,7 +88,7 @@ def test_every_wheel_seen_can_be_chosen(record_property: Callable[[str, object],
     assert not missing
     # At least as many as on 2026-11-25, so that a file that is cut short is noticed.
     counts = Counter(row.package for row in checked)
-    assert counts >= Counter(torch=579, torchvision=258, torchaudio=148)
+    assert counts >= Counter(torch=579, torchvision=258, torchaudio=148, torchcodec=70)
     record_property("wheels seen that can be chosen", len(checked))
 
 
