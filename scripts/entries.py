@@ -211,13 +211,17 @@ def tail_of(text: str) -> str:
     return lines[0] if lines else ""
 
 
-def written(key: str, value: Any, indent: int, note: str = "") -> str:
-    """Return a key and its value in the style of data/: releases and wheels as blocks, the rest on a line."""
+def written(key: str, value: Any, indent: int = 0, note: str = "") -> str:
+    """Return a key and its value in the style of data/: releases, wheels and gaps as blocks, the rest on a line."""
     pad = " " * indent
     line = f"{pad}{key}: {flow(value)}"
-    if isinstance(value, dict) and (key in ("archs", "wheels") or "wheels" in value or len(line) > WIDTH):
-        items = (written(name, item, indent + 2) for name, item in value.items())
-        return f"{pad}{key}:{note}\n{''.join(items)}"
+    if isinstance(value, dict):
+        block = key in ("archs", "wheels") or "wheels" in value or len(value.get("without", [])) > 1
+        if block or len(line) > WIDTH:
+            items = (written(name, item, indent + 2) for name, item in value.items())
+            return f"{pad}{key}:{note}\n{''.join(items)}"
+    elif key == "without" and len(value) > 1:
+        return f"{pad}{key}:{note}\n" + "".join(f"{pad}  - {flow(gap)}\n" for gap in value)
     return f"{line}{note}\n"
 
 

@@ -151,16 +151,20 @@ def test_the_replica_has_nothing_new(place: Place) -> None:
     assert (done.returncode, done.stdout) == (0, "")
     assert place.text() == before
     assert place.evidence() == {}
-    wheels = [
-        file
-        for where in (*FACTS["accelerators"], "pypi")
-        for project in ("torch", "torchvision", "torchaudio")
-        for file in listed(place.replica, where, project)
-        if not re.search(r"cp3\d-|cp3\d\dt|win_arm64", file)
-    ]
-    pages = 3 * (len(FACTS["accelerators"]) + 1)
+    pages = {
+        f"{where}/{project}": [
+            file
+            for file in listed(place.replica, where, project)
+            if not re.search(r"cp3\d-|cp3\d\dt|win_arm64", file)
+        ]
+        for where in ("pypi", *FACTS["accelerators"])
+        for project in ("torch", "torchvision", "torchaudio", "torchcodec")
+    }
+    empty = [name for name, wheels in pages.items() if not wheels]
+    assert {"cu132/torchaudio", "rocm7.2/torchcodec"} <= {*empty}
+    wheels = sum(map(len, pages.values()))
     assert (
-        f"refresh: saw {len(wheels)} wheels on {pages} pages; pages without any: cu132/torchaudio\n"
+        f"refresh: saw {wheels} wheels on {len(pages)} pages; pages without any: {' '.join(empty)}\n"
         in done.stderr
     )
     assert "refresh: not in data/accelerators.yml: rocm5.5 rocm7.14\n" in done.stderr
@@ -180,8 +184,13 @@ def lacking(place: Place) -> Place:
         assert count == 1
     place.builds.write_text(text)
     text = place.companions.read_text()
-    text, count = re.subn(r"^  0\.28\.0: .*\n", "", text, flags=re.MULTILINE)
-    assert count == 1
+    for pattern, replacement in (
+        (r"^  0\.28\.0: .*\n", ""),
+        (r"(^  0\.16\.0:\n(?:    .*\n)*?    accelerators: .*), cu130", r"\1"),
+        (r"(^  0\.11\.1:\n(?:    .*\n)*?)      - .*\n", r"\1"),
+    ):
+        text, count = re.subn(pattern, replacement, text, flags=re.MULTILINE)
+        assert count == 1
     place.companions.write_text(
         text.replace("torchvision:\n", 'torchvision:\n  0.26.0: {pythons: ["3.11"]}\n')
     )
@@ -192,7 +201,7 @@ def test_what_data_lacks_comes_back(lacking: Place) -> None:
     done = lacking.refresh()
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
-        "2.13.0: new release, with torchvision 0.28.0 and torchaudio 2.11.0",
+        "2.13.0: new release, with torchvision 0.28.0 and torchaudio 2.11.0 and torchcodec 0.16.0",
         "2.12.1 linux-x86_64: appeared cu130",
         "2.12.1 linux-aarch64: appeared cu130",
         "2.12.1 windows-x86_64: appeared cu130",
@@ -200,6 +209,8 @@ def test_what_data_lacks_comes_back(lacking: Place) -> None:
         *(f"2.8.0 {platform}: appeared 3.13" for platform in list(PLATFORMS)[:4]),
         "torchvision 0.28.0: has no wheels for 3.15",
         "torchvision 0.26.0: appeared 3.10 3.12 3.13 3.14",
+        "torchcodec 0.16.0: appeared cu130",
+        "torchcodec 0.11.1 linux-aarch64: vanished cpu cu126 cu129",
     ]
     assert lacking.evidence() == {}
     assert (
@@ -227,7 +238,7 @@ def test_evidence_is_what_appeared(lacking: Place) -> None:
     assert found["2.12.1"]["wheels"]["cpu"] == known["wheels"]["cpu"]
     of_cu130 = [
         file
-        for project in ("torch-2.12.1+", "torchvision-0.27.1+", "torchaudio-2.11.0+")
+        for project in ("torch-2.12.1+", "torchvision-0.27.1+", "torchaudio-2.11.0+", "torchcodec-0.16.0+")
         for file in lacking.replica.wheels("cu130")
         if file.startswith(project) and not re.search(r"cp3\d\dt|cp39|cp315|win_arm64", file)
     ]
@@ -274,6 +285,7 @@ ENTRY = """\
   more_pythons: {{linux-x86_64: ["3.15"], linux-aarch64: ["3.15"]}}
   torchvision: 0.99.0
   torchaudio: {torchaudio}
+  torchcodec: {torchcodec}
   triton: {{rocm: triton-amd}}
   macos: {{platforms: [macos-arm64], oldest: 15}}
   wheels:
@@ -289,12 +301,13 @@ def test_a_new_release_is_one_entry(place: Place, template: Path) -> None:
     builds, companions = place.builds.read_text(), place.companions.read_text()
     done = place.refresh("--write", "--today", "2031-02-03")
     torchaudio = BUILDS[NEWEST]["torchaudio"]
+    torchcodec = max((row["torchcodec"] for row in BUILDS.values() if "torchcodec" in row), key=Version)
     assert done.stdout.splitlines() == [
-        f"{NEXT}: new release, with torchvision 0.99.0 and torchaudio {torchaudio}",
+        f"{NEXT}: new release, with torchvision 0.99.0 and torchaudio {torchaudio} and torchcodec {torchcodec}",
         "torchvision 0.99.0: has no wheels for rocm7.2",
     ]
     assert not re.search(rf"{NEXT}|2\.0\.1", done.stderr)
-    entry = ENTRY.format(version=NEXT, torchaudio=torchaudio)
+    entry = ENTRY.format(version=NEXT, torchaudio=torchaudio, torchcodec=torchcodec)
     assert place.builds.read_text() == builds.replace(f"\n{NEWEST}:", f"\n{entry}{NEWEST}:")
     line = "  0.99.0: {accelerators: [cpu, cu132]}\n"
     assert place.companions.read_text() == companions.replace("torchvision:\n", f"torchvision:\n{line}")
@@ -651,14 +664,15 @@ def test_a_new_build_without_companions(place: Place) -> None:
 
 
 def test_a_new_platform_without_a_companion(place: Place) -> None:
-    """companions.yml has no platforms, so the companion is not offered for the accelerator at all."""
     assert BUILDS["2.12.0"]["wheels"]["cu132"] == ["linux-x86_64", "windows-x86_64"]
     answer(place.replica, "cu132", *torch("2.12.0", "cu132", BUILDS["2.12.0"]["pythons"], "linux-aarch64"))
     done = place.refresh("--write")
     assert done.stdout.splitlines() == [
         "2.12.0 linux-aarch64: appeared cu132",
-        "torchvision 0.27.0: has no wheels for cu132",
+        "torchvision 0.27.0 linux-aarch64: has no wheels for cu132",
     ]
+    gap = "{without: [{accelerators: [cu132], platforms: [linux-aarch64]}]}"
+    assert f"  0.27.0: {gap}\n" in place.companions.read_text()
     assert place.refresh("--write").returncode == 0
 
 
@@ -669,7 +683,7 @@ def test_a_new_platform_without_a_companion(place: Place) -> None:
             ["rocm7.1", "rocm7.2"],
             "cp312",
             "rocm7.1/3.12 rocm7.2/3.12",
-            '{without: {accelerators: [rocm7.1, rocm7.2], pythons: ["3.12"]}}',
+            '{without: [{accelerators: [rocm7.1, rocm7.2], pythons: ["3.12"]}]}',
         ),
         (["pypi"], "cp314", "pypi/3.14", '{pythons: ["3.10", "3.11", "3.12", "3.13"]}'),
     ],

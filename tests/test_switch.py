@@ -75,12 +75,14 @@ PAIRS = [
     if (torch := common_release(one, other))
     and (EXHAUSTIVE or other == "cpu" or {one, other} <= {"cpu", "cu126", "cu130", "rocm7.2", "xpu"})
 ]
-TRIPLES = [
-    ("cu130", "cu126", "cpu"),
-    ("rocm7.2", "rocm7.1", "cpu"),
-    ("cpu", "cu126", "xpu"),
-    ("xpu", "rocm6.4", "cu126"),
-]
+ALL = ["torchvision", "torchaudio", "torchcodec"]
+TRIPLES = {
+    ("cu130", "cu126", "cpu"): ALL,
+    ("rocm7.2", "rocm7.1", "cpu"): ["torchvision", "torchaudio"],
+    ("cpu", "cu126", "xpu"): ALL,
+    ("cu128", "cpu", "cu130"): ALL,
+    ("xpu", "rocm6.4", "cu126"): ["torchvision"],
+}
 
 
 @pytest.mark.parametrize("first", ACCELERATORS)
@@ -99,7 +101,7 @@ def test_triples_with_companions_lock_and_install_with_stubs(
 ) -> None:
     torch = common_release(*accelerators)
     assert torch
-    check(render, replica, torch, ["torchvision"], *accelerators)
+    check(render, replica, torch, TRIPLES[accelerators], *accelerators)
 
 
 def check(
@@ -136,7 +138,7 @@ def check(
 
 
 def row(torch: str) -> dict[str, str]:
-    return {name: RELEASES[torch]["companions"][name]["version"] for name in ("torchvision", "torchaudio")}
+    return {name: companion["version"] for name, companion in RELEASES[torch]["companions"].items()}
 
 
 # Switching ---------------------------------------------------------------------------------------------------

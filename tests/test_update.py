@@ -248,6 +248,33 @@ def test_every_accelerator_becomes_every_other_one(
     record_property("updates from one accelerator to another", len(targets))
 
 
+def with_all_companions(accelerator: str, version: str) -> bool:
+    """Whether a release of torch has each companion for an accelerator on Linux."""
+    lacks = [
+        row["without"].get(PYTHON, {}).get(accelerator, [])
+        for row in RELEASES[version]["companions"].values()
+    ]
+    complete = len(lacks) == len(TABLE["companions"]) and "linux-x86_64" not in itertools.chain(*lacks)
+    return complete and has_wheels(version, accelerator, PYTHON)
+
+
+def test_projects_with_all_companions_change_too(
+    updated: Callable[..., None], record_property: Callable[[str, object], None]
+) -> None:
+    """Each accelerator to each other one for which a release of torch has them all."""
+    pairs = [
+        (old, new, torch)
+        for old, new in itertools.permutations(ACCELERATORS, 2)
+        for torch in [v for v in RELEASES if with_all_companions(old, v) and with_all_companions(new, v)][:1]
+    ]
+    assert len(pairs) > 30
+    pairs = pairs if EXHAUSTIVE else pairs[:: len(pairs) // 5]
+    for old, new, torch in pairs:
+        common = {"python_version": PYTHON, "torch_version": torch, "companions": TABLE["companions"]}
+        updated({**common, "accelerator": old}, {"accelerator": new})
+    record_property("updates of projects with all companions", len(pairs))
+
+
 def test_projects_with_several_builds_change_too(
     updated: Callable[..., None], record_property: Callable[[str, object], None]
 ) -> None:
@@ -285,6 +312,7 @@ CPU_TOO = {"accelerator": "cu130", "switch_to": ["cpu"]}
         ({}, {"companions": ["torchvision", "torchaudio"]}),
         ({"companions": ["torchaudio"]}, {"companions": ["torchvision"]}),
         ({"companions": ["torchvision", "torchaudio"], "accelerator": "rocm6.4"}, {"companions": []}),
+        ({}, {"companions": ["torchcodec"], "accelerator": "cu132"}),
         ({}, {"platforms": ["linux-x86_64"]}),
         ({"platforms": ["macos-arm64"]}, {"platforms": ["linux-x86_64", "linux-aarch64", "windows-x86_64", "macos-arm64"]}),
         ({}, {"mirror": "nju", "pypi_mirror": "nju"}),
