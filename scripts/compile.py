@@ -169,13 +169,85 @@ def covers(arch: str, capability: str) -> bool:
 
 
 def rocm_architectures(rocm: str, torch: str, wheels: list[Data]) -> list[str]:
-    minor = ".".join(torch.split(".")[:2])
     for row in wheels:
-        if minor in row["torch"] and rocm in row.get("rocm", [rocm]):
+        if minor(torch) in row["torch"] and rocm in row.get("rocm", [rocm]):
             return cast("list[str]", row["architectures"])
     return cast(
         "list[str]", wheels[-1]["architectures"]
     )  # a release that nobody has looked at is like the newest
+
+
+def card_rows(cards: Data, accelerators: Data, releases: Data) -> list[Data]:
+    """Return what people know a build by, their cards: a row for all that need the same. Raises Wrong."""
+    rows: dict[str, Data] = {}
+    for maker, name in (("nvidia", "NVIDIA"), ("amd", "AMD"), ("intel", "Intel"), ("apple", "Apple")):
+        for series in cards[maker]["series"]:
+            needs = {"maker": name} | {key: series[key] for key in ("machine", "systems") if key in series}
+            if maker == "nvidia":
+                needs |= cuda_needs(series, releases)
+            elif maker == "amd":
+                needs |= rocm_needs(series, cards["amd"], accelerators, releases)
+            elif maker == "intel":
+                having = [version for version in releases if minor(version) == series["torch"]]
+                if not having:
+                    raise Wrong(f"cards.yml: {series['name']}: builds.yml has no torch {series['torch']}")
+                needs |= {"family": "xpu", "accelerators": ["xpu"], "torch": having[-1]}
+            else:
+                needs |= {"family": "cpu", "machine": "aarch64", "systems": ["macos"]}
+            row = rows.setdefault(json.dumps(needs), needs | {"cards": []})
+            row["cards"] += series["cards"] + series.get("more", [])
+    return list(rows.values())
+
+
+def cuda_needs(series: Data, releases: Data) -> Data:
+    """Return the GPU architectures whose code a series runs: none where it has builds of its own."""
+    known = {
+        arch
+        for row in releases.values()
+        for machines in row["archs"].values()
+        for archs in machines.values()
+        for arch in archs
+    }
+    runs = [arch for arch in known if covers(arch, series["capability"])]
+    own = series.get("own_builds", False)
+    return {
+        "family": "cuda",
+        "capability": series["capability"],
+        "archs": [] if own else sorted(runs, key=lambda arch: int(arch.removeprefix("sm_").rstrip("af"))),
+    } | ({"own_builds": True} if own else {})
+
+
+def rocm_needs(series: Data, amd: Data, accelerators: Data, releases: Data) -> Data:
+    """Return the accelerators that run a series, and the oldest release that does. Raises Wrong."""
+    architecture, lack = series["architecture"], amd["libraries_lack"]
+
+    def runs(key: str, version: str) -> bool:
+        rocm = accelerators[key]["label"].removeprefix("ROCm ")
+        if architecture in lack["architectures"] and Version(rocm) >= Version(lack["from_rocm"]):
+            return False
+        return architecture in rocm_architectures(rocm, version, amd["wheels"])
+
+    builds = [
+        (key, version)
+        for version, release in releases.items()
+        for key in {key for row in release["wheels"].values() for key in row}
+        if accelerators[key]["family"] == "rocm"
+    ]
+    having = [(key, version) for key, version in builds if runs(key, version)]
+    keys = [key for key in accelerators if key in {key for key, _ in having}]
+    needs: Data = {"family": "rocm", "architecture": architecture, "accelerators": keys}
+    if having:
+        needs["torch"] = oldest = min((version for _, version in having), key=Version)
+        for key, version in builds:
+            if (key in keys and Version(version) >= Version(oldest)) != runs(key, version):
+                raise Wrong(
+                    f"cards.yml: {architecture}: torch {version} for {key} breaks the order of releases"
+                )
+    return needs
+
+
+def minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
 
 
 def accelerator_row(key: str, accelerator: Data, drivers: Data, releases: Data, cards: Data) -> Data:
@@ -292,6 +364,7 @@ def table(folder: Path) -> Data:
         "defaults": {
             python: defaults_for(python, accelerators, releases, next(iter(platforms))) for python in pythons
         },
+        "cards": card_rows(cards, accelerators, releases),
         "mirrors": mirrors["pytorch"],
         "pypi_mirrors": mirrors["pypi"],
         "python_mirror": mirrors["python"],
@@ -360,10 +433,13 @@ def unknown(place: str, names: Any, known: Any) -> Iterator[str]:
 
 
 def written(value: Any, indent: str = "") -> str:
-    """Return JSON with a line for each key, and lists on one line: a changed fact is a changed line."""
+    """Return JSON with a line for each key, and lists on one line, of rows one each: a changed fact is a changed line."""
+    inner = indent + " "
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        rows = ",\n".join(inner + json.dumps(item, ensure_ascii=False) for item in value)
+        return f"[\n{rows}\n{indent}]"
     if not isinstance(value, dict) or not value:
         return json.dumps(value, ensure_ascii=False)
-    inner = indent + " "
     lines = (f"{inner}{json.dumps(key)}: {written(item, inner)}" for key, item in value.items())
     return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
 
