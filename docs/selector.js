@@ -198,11 +198,11 @@ export function block(table, answers) {
     ...list(environments.map((name) => table.platforms[name].marker)),
     "]",
     "",
-    ...index("pytorch", mirror.url.replaceAll("{accelerator}", accelerator), mirror.format === "flat", "explicit"),
     ...(pypi ? index("pypi", pypi.url, false, "default") : []),
+    ...index("pytorch", mirror.url.replaceAll("{accelerator}", accelerator), mirror.format === "flat", "explicit"),
     "[tool.uv.sources]",
-    ...["torch", ...table.companions, ...(triton ? [triton] : [])].map(
-      (name) => `${name} = { index = "pytorch", marker = "sys_platform != 'darwin'" }`,
+    ...[...(triton ? [triton] : []), "torch", ...table.companions].map(
+      (name) => `${name} = [{ index = "pytorch", marker = "sys_platform != 'darwin'" }]`,
     ),
     "",
   ].join("\n");
@@ -698,7 +698,7 @@ class Page {
     const items = way.kind === "leave" ? now.filter((item) => item !== way.value) : [...(now ?? []), way.value];
     this.change({ [way.question]: way.kind === "use" ? way.value : items });
     const { groups, rows } = this;
-    (groups[way.question]?.buttons ?? rows[way.question])?.get(way.value)?.focus?.();
+    (groups[way.question]?.buttons.get(way.value) ?? rows[way.question]?.get(way.value)?.box)?.focus();
   }
 
   // Controls. Choices that cannot be had keep their place in the order of keys, so that everyone hears the reason.
