@@ -8,9 +8,9 @@ from typing import NamedTuple
 import pytest
 import yaml
 from copier import run_copy
+from printed import BUILDS, JINJA, SHOWN, menu
 from support import ACCELERATORS, PYTHONS, TABLE, change_table, environment, questions
 from templates import this_template
-from test_menus import BUILDS, JINJA, SHOWN, menu
 
 if sys.platform == "win32":
     pytest.skip("the names of these files are no names there", allow_module_level=True)

@@ -20,8 +20,9 @@ from packaging.markers import Marker
 from packaging.specifiers import SpecifierSet
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
+from printed import menu, printed
 from replica import FACTS, PLANTED, Replica
-from support import ACCELERATORS, PYTHONS, ROOT, refusal, uv
+from support import ACCELERATORS, PYTHONS, ROOT, TABLE, refusal, uv
 
 Render = Callable[..., Path]
 
@@ -220,6 +221,41 @@ def mirror(replica: Replica) -> dict[str, str]:
     return {"mirror": "custom", "mirror_url": replica.url, "mirror_format": "simple"}
 
 
+CI = "{% if ci == 'github' %}.github{% endif %}/workflows/ci.yml"
+FILES = {
+    "pyproject.toml": "pyproject.toml",
+    ".python-version": ".python-version",
+    ".github/workflows/ci.yml": CI,
+}
+"""Files of a project that say what it is locked to -> their paths in template/."""
+
+
+def write(project: Path, **answers: object) -> Path:
+    """Make the part of a project that is resolved here."""
+    for name, file in FILES.items():
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text(printed(file, **answers))
+    return project
+
+
+@pytest.mark.parametrize("accelerator", ACCELERATORS)
+def test_what_is_printed_here_is_what_copier_writes(
+    render: Render, replica: Replica, tmp_path: Path, accelerator: str
+) -> None:
+    python = next(python for python in PYTHONS if accelerator in TABLE["defaults"][python])
+    torch = TABLE["defaults"][python][accelerator]
+    companions = companions_for(replica, accelerator, python, torch)
+    answers = {
+        "python_version": python,
+        "accelerator": accelerator,
+        "companions": companions,
+        **mirror(replica),
+    }
+    project, here = render(project_name="project", **answers), write(tmp_path / "here", **answers)
+    for name in FILES:
+        assert (here / name).read_text() == (project / name).read_text()
+
+
 @pytest.mark.parametrize("accelerator", ACCELERATORS)
 @pytest.mark.parametrize("python", PYTHONS)
 def test_what_is_offered_is_what_is_published(
@@ -239,7 +275,7 @@ def test_what_is_offered_is_what_is_published(
 @pytest.mark.parametrize("accelerator", ACCELERATORS)
 @pytest.mark.parametrize("python", PYTHONS)
 def test_every_choice_resolves(
-    render: Render, replica: Replica, record_property, python: str, accelerator: str
+    tmp_path: Path, replica: Replica, record_property, python: str, accelerator: str
 ) -> None:
     count = 0
     for torch in sorted(releases_for(replica, accelerator, python), key=Version):
@@ -254,11 +290,12 @@ def test_every_choice_resolves(
         }
         companions = companions_for(replica, accelerator, python, torch)
         for chosen in [[], companions] if EXHAUSTIVE and companions else [companions]:
-            project = render(f"{torch}-{len(chosen)}", project_name="project", companions=chosen, **answers)
+            project = write(tmp_path / f"{torch}-{len(chosen)}", companions=chosen, **answers)
             check(project, python, accelerator, torch, chosen, replica)
             count += 1
+        reasons = menu("companions", **answers) if len(companions) < len(COMPANIONS) else {}
         for name in set(COMPANIONS) - set(companions):
-            message = refusal(render, companions=[name], **answers)
+            _, message = reasons[name]
             version = RELEASES[torch].get(name)
             lacks = (
                 f"{name} {version} has no {accelerator} wheels"

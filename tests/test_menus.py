@@ -9,40 +9,17 @@ import re
 from collections.abc import Iterator
 
 import pytest
-import yaml
-from jinja2 import FileSystemLoader, StrictUndefined
-from jinja2.sandbox import SandboxedEnvironment
+from printed import SHOWN, menu
 from support import (
     ACCELERATORS,
     NEWEST,
     PYTHONS,
     RELEASES,
-    ROOT,
     TABLE,
     default_release,
     has_wheels,
     questions,
 )
-
-JINJA = SandboxedEnvironment(
-    loader=FileSystemLoader(ROOT),
-    extensions=["jinja2_ansible_filters.AnsibleCoreFiltersExtension"],
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-SHOWN = {"data": {}, "defaults": False, "settings": {"defaults": {}}, "os": "linux"}
-BUILDS = TABLE | {"machine": {name: [] for name in TABLE["machine"]}}  # whatever this machine has
-CHOICES = {name: question["choices"] for name, question in questions().items() if "choices" in question}
-
-
-def menu(question: str, **answers: object) -> dict[str, tuple[str, str]]:
-    """Value -> label and reason (empty: can be chosen) of each choice, in order."""
-    context = {"_copier_answers": answers, "_copier_conf": SHOWN, "previous": {}, "mirror": "official"}
-    context |= {"switch_to": [], "at_hand": {}, "mirror_url": "", **answers}
-    text = JINJA.from_string(CHOICES[question]).render(**{"builds": BUILDS, **context})
-    choices = yaml.safe_load(text).items()
-    return {choice["value"]: (label, choice["validator"]) for label, choice in choices}
 
 
 def ways_out(reason: str) -> list[dict[str, str]]:

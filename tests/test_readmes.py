@@ -20,6 +20,7 @@ import yaml
 from conftest import REAL_TORCH
 from machines import Machines, Situation, smi
 from packaging.version import Version
+from printed import menu
 from replica import Replica
 from support import (
     ACCELERATORS,
@@ -38,7 +39,6 @@ from support import (
     uv,
 )
 from templates import as_repository, this_template, working_tree
-from test_menus import menu
 from test_mirrors import MIRRORS, PYPI_MIRRORS
 
 Render = Callable[..., Path]

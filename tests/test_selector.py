@@ -8,7 +8,6 @@ every choice, and its controls for a fixed sample.
 import itertools
 import json
 import os
-import re
 import shlex
 import shutil
 import tomllib
@@ -17,8 +16,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from axe_playwright_python.sync_playwright import Axe
-from compile import covers
 from page import served
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from support import (
@@ -27,7 +24,6 @@ from support import (
     PYTHON,
     PYTHONS,
     RELEASES,
-    ROOT,
     TABLE,
     default_release,
     has_wheels,
