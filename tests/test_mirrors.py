@@ -209,11 +209,11 @@ def test_every_format_carries_the_job(
 
 
 def for_one_person(project: Path, mirror: str, option: str) -> str:
-    """The commands of the rendered README, with stand-ins for the two mirrors."""
+    """The commands of docs/mirrors.md, with stand-ins for the two mirrors."""
     (default,) = {
         package["source"]["registry"] for package in packages(project) if package["name"] == "numpy"
     }
-    _, script = commands((project / "README.md").read_text(), "Mirrors")
+    (script,) = commands((ROOT / "docs/mirrors.md").read_text(encoding="utf-8"), "For you alone")
     for stated, stand_in in {
         "--default-index https://pypi.tuna.tsinghua.edu.cn/simple": f"--default-index {default}",
         "--index https://mirror.nju.edu.cn/pytorch/whl/cpu": f"{option} {mirror.replace('{accelerator}', 'cpu')}/",
@@ -227,7 +227,7 @@ def for_one_person(project: Path, mirror: str, option: str) -> str:
 def test_mirror_for_one_person(
     real_project: Callable[..., Path], real_wheel: Path, real_replica: Replica, layout: str
 ) -> None:
-    """The commands of the rendered README; afterwards the official host is not needed."""
+    """The commands of docs/mirrors.md; afterwards the official host is not needed."""
     project = real_project()
     cache = {"UV_CACHE_DIR": str(project.parent / "cache")}
     with Replica(extra={"cpu": [real_wheel]}) as official:
@@ -261,11 +261,12 @@ def test_wrong_file_on_the_mirror_of_one_person_is_refused(
 
 
 def test_lock_is_installed_without_internet(real_project: Callable[..., Path], real_wheel: Path) -> None:
-    """The commands of the rendered README: collect the lock's files here, install from them there."""
+    """The commands of docs/offline.md: collect the lock's files here, install from them there."""
     project = real_project(mirror="custom", mirror_url=str(real_wheel.parent))
     uv("lock", cwd=project)
     commit(project)
-    collect, install = commands((project / "README.md").read_text(), "Without internet")
+    page = (ROOT / "docs/offline.md").read_text(encoding="utf-8")
+    collect, install = commands(page, "A project that exists already")
     shell(collect.replace("--dest", f"--find-links {real_wheel.parent} --dest"), project)
     locked = {(name, version) for name, version in versions(project) if name != "project"}
     there = project.parent / "there"
@@ -290,8 +291,8 @@ def test_lock_is_installed_without_internet(real_project: Callable[..., Path], r
 def test_new_project_starts_without_internet(
     template: Path, real_answers: dict[str, object], tmp_path: Path
 ) -> None:
-    """The commands of README: a folder is the mirror of both indexes, and uv and Copier come from it too."""
-    collect, start = commands((ROOT / "README.md").read_text(), "Without internet")
+    """The commands of docs/offline.md: a folder is the mirror of both indexes, and uv and Copier come from it too."""
+    collect, start = commands((ROOT / "docs/offline.md").read_text(encoding="utf-8"), "A new project")
     wheels = tmp_path / "wheels"
     for stated, stand_in in {
         "python -m pip": f"'{sys.executable}' -m pip --quiet",

@@ -1,5 +1,5 @@
-"""The READMEs: every command is executed as it stands, the Chinese ones have the English one's commands, and what they
-say about questions, files and figures is so.
+"""The READMEs and the pages in docs/: every command is executed as it stands, the Chinese ones have the commands of the
+English ones, and what they say about questions, files and figures is so.
 
 Only hosts have stand-ins: a replica of PyTorch's index with the real wheel for the CPU, and a clone of this template.
 """
@@ -39,38 +39,40 @@ from support import (
     uv,
 )
 from templates import as_repository, this_template, working_tree
-from test_mirrors import MIRRORS, PYPI_MIRRORS
+from test_mirrors import MIRRORS, PYPI_MIRRORS, PYTHON_MIRROR
 
 Render = Callable[..., Path]
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-CHINESE = (ROOT / "README.zh-CN.md").read_text(encoding="utf-8")
-TUNA = "https://pypi.tuna.tsinghua.edu.cn/simple"
-
-# Sections whose commands other tests execute.
-ELSEWHERE = {
-    "Without internet": test_mirrors.test_new_project_starts_without_internet,
-    "From a clone": test_repository.test_ci_runs_the_commands_of_the_readme,
+PAGES = {
+    page: (ROOT / page).read_text(encoding="utf-8")
+    for page in ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+    if not page.endswith(".zh-CN.md")
 }
-RENDERED_ELSEWHERE = {
-    "Mirrors": test_mirrors.test_mirror_for_one_person,
-    "Without internet": test_mirrors.test_lock_is_installed_without_internet,
-}
+"""The pages in English: place -> text."""
 
 
-def headings(readme: str) -> list[str]:
-    return re.findall(r"^## (.*)$", readme, re.MULTILINE)
+def in_chinese(page: str) -> str:
+    return (ROOT / page.replace(".md", ".zh-CN.md")).read_text(encoding="utf-8")
 
 
-def with_commands(readme: str) -> set[str]:
-    return {heading for heading in headings(readme) if commands(readme, heading)}
+README = PAGES["README.md"]
+CHINESE = in_chinese("README.md")
 
 
-def blocks(readme: str) -> list[str]:
+def headings(page: str) -> list[str]:
+    return re.findall(r"^## (.*)$", page, re.MULTILINE)
+
+
+def with_commands(page: str) -> set[str]:
+    """The sections that have commands; "" for what comes before the first."""
+    sections = re.split(r"^## (.*)$", page, flags=re.MULTILINE)
+    named = zip(["", *sections[1::2]], sections[::2], strict=True)
+    return {heading for heading, text in named if "```sh\n" in text}
+
+
+def blocks(page: str) -> list[str]:
     """All shell commands, without their comments, one string for each block."""
-    return [
-        re.sub(r"\s+# .*", "", block) for heading in headings(readme) for block in commands(readme, heading)
-    ]
+    return [re.sub(r"\s+# .*", "", block) for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL)]
 
 
 # Stand-ins for hosts -----------------------------------------------------------------------------------------
@@ -99,11 +101,12 @@ def hosts(real_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         }
 
 
-# The template's READMEs --------------------------------------------------------------------------------------
+# The template's README and its pages --------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminal")
 def test_commands_of_the_readme(hosts: dict[str, str], tmp_path: Path) -> None:
+    """On the project: those of README, and of the pages on test-uv, updates, questions and new names."""
     start, answered = commands(README, "Start a project")
     seen = pressing_enter(start, tmp_path, **hosts)
     assert "Which accelerator?" in seen
@@ -113,57 +116,73 @@ def test_commands_of_the_readme(hosts: dict[str, str], tmp_path: Path) -> None:
 
     (tmp_path / "answered").mkdir()
     shell(answered, tmp_path / "answered", **hosts)
-    assert (
-        'ACCELERATOR = "cu126"\n'
-        in (tmp_path / "answered/myproj/src/myproj/test_uv/constants.py").read_text()
-    )
+    constants = tmp_path / "answered/myproj/src/myproj/test_uv/constants.py"
+    assert 'ACCELERATOR = "cu126"\n' in constants.read_text()
 
-    report, insisting = commands(README, "Ask test-uv")
+    (report,) = commands(PAGES["docs/test-uv.md"], "Run it")
     done = shell(report, project, **hosts)
     assert f"torch:{REAL_TORCH}+cpu" in done.stdout
     assert (project / "sin.png").stat().st_size > 1000
     (project / "sin.png").unlink()
     if not shutil.which("nvidia-smi"):
+        (insisting,) = commands(PAGES["docs/test-uv.md"], "Insist on a device")
         done = shell(insisting, project, check=False, **hosts)
         assert done.returncode == 1
         assert done.stderr.startswith("test-uv: ")
 
-    check_updates(project, hosts, *commands(README, "Change the accelerator, take updates"))
+    change, update, undo = commands(README, "Change and update")
+    shell(change, project, **hosts)
+    assert pinned(project) == "cu126"
+    shell(undo, project, **hosts)
+    assert unchanged(project)
+    shell(update, project, **hosts)
+    assert unchanged(project)
 
-    (export,) = commands(README, "Questions people ask")
+    page = PAGES["docs/updates.md"]
+    (change,), (news,) = commands(page, "Change an answer"), commands(page, "Take a newer version of the template")
+    (undone,) = commands(page, "Undo an update")
+    assert undone == undo
+    shell(change, project, **hosts)
+    assert torch_of(project) == f"{REAL_TORCH}+cu126"
+    shell(undo, project, **hosts)
+    done = shell(news.replace("uvx copier update --defaults\n", ""), project, **hosts)  # --pretend alone
+    assert "What the update changed:" in done.stderr
+    assert unchanged(project)
+    shell(news, project, **hosts)
+    assert torch_of(project) == f"{REAL_TORCH}+cpu"
+
+    (export,) = commands(PAGES["docs/questions.md"], "Other tools")
     shell(f"uv venv --seed --python {sys.executable} {tmp_path}/pip", tmp_path)
     shell(export, project, **hosts, PATH=f"{tmp_path}/pip/bin:{path_with_uv()}")
     frozen = uv("pip", "freeze", "--python", tmp_path / "pip", cwd=project).stdout.splitlines()
     assert f"torch=={REAL_TORCH}+cpu" in frozen
 
-    (several,) = commands(README, "Several builds in one project")
-    done = shell(several, tmp_path, **hosts)
-    assert "accelerator found:cpu" in done.stdout
-
-    (mirrored,) = commands(README, "Mirrors")
-    shell(mirrored, tmp_path, **hosts)
-    indexes = tomllib.loads((tmp_path / "mirrored/pyproject.toml").read_text())["tool"]["uv"]["index"]
-    assert indexes[0]["url"] == "https://mirror.nju.edu.cn/pytorch/whl/cpu"
-
-    executed = {
-        "Start a project",
-        "Ask test-uv",
-        "Change the accelerator, take updates",
-        "Questions people ask",
-        "Several builds in one project",
-        "Mirrors",
-    }
-    assert executed | set(ELSEWHERE) == with_commands(README)
+    rename(project, hosts)
 
 
-def check_updates(project: Path, hosts: dict[str, str], change: str, news: str, undo: str) -> None:
-    """Change the accelerator, undo it, and take the template's news, of which there are none."""
-    shell(change, project, **hosts)
-    assert torch_of(project) == f"{REAL_TORCH}+cu126"
-    shell(undo, project, **hosts)
-    assert run("git", "status", "--porcelain", cwd=project).stdout == ""
-    shell(news, project, **hosts)
-    assert torch_of(project) == f"{REAL_TORCH}+cpu"
+def rename(project: Path, hosts: dict[str, str]) -> None:
+    """Give a project another name, and update it then."""
+    run("git", "add", ".", cwd=project)
+    run("git", "commit", "--quiet", "--message=Lock", cwd=project)
+    (script,) = blocks(PAGES["docs/renaming.md"])
+    for stated, own in {"my_project": "myproj", "my-project": "myproj"}.items():
+        script = script.replace(stated, own)
+    shell(script, project, **hosts)
+    assert [folder.name for folder in (project / "src").iterdir()] == ["new_name"]
+    assert "accelerator found:cpu" in shell("uv run test-uv", project, **hosts).stdout
+    shell("uvx copier update --defaults --quiet --vcs-ref=:current: --data accelerator=cu126", project, **hosts)
+    assert pinned(project, "new_name") == "cu126"
+    assert "UU" not in run("git", "status", "--porcelain", cwd=project).stdout
+
+
+def pinned(project: Path, package: str = "myproj") -> str:
+    """The accelerator that test-uv looks for."""
+    text = (project / f"src/{package}/test_uv/constants.py").read_text(encoding="utf-8")
+    return re.findall('^ACCELERATOR = "(.*)"$', text, re.MULTILINE)[0]
+
+
+def unchanged(project: Path) -> bool:
+    return run("git", "status", "--porcelain", cwd=project).stdout == ""
 
 
 def torch_of(project: Path) -> str:
@@ -171,80 +190,258 @@ def torch_of(project: Path) -> str:
     return uv("run", "--no-sync", "python", "-c", code, cwd=project).stdout.strip()
 
 
+def test_commands_of_the_page_on_several_builds(hosts: dict[str, str], tmp_path: Path) -> None:
+    page = PAGES["docs/several-builds.md"]
+    (start,), (add,) = commands(page, "Start with two builds"), commands(page, "Add a build to a project")
+    (copy,) = commands(README, "A laptop and a server")
+    assert start.startswith(copy)
+    done = shell(start, tmp_path, **hosts)
+    assert "accelerator found:cpu" in done.stdout
+    shell("uvx copier copy --defaults --quiet --data accelerator=cu126 gh:org/torch-uv-template one", tmp_path, **hosts)  # fmt: skip
+    project = tmp_path / "one"
+    commit(project)
+    shell(add, project, **hosts)
+    assert torch_of(project) == f"{REAL_TORCH}+cu126"
+    shell("uv sync --no-group cu126 --group cpu", project, **hosts)
+    assert torch_of(project) == f"{REAL_TORCH}+cpu"
+    # No group is chosen: no torch, unless a dependency needs it.
+    shell("uv sync --no-group cu126", project, **hosts)
+    assert "torch" not in uv("pip", "freeze", cwd=project).stdout
+    run("uv", "init", "--quiet", "--lib", "--no-workspace", "needs", cwd=project, PATH=path_with_uv())
+    needs = project / "needs/pyproject.toml"
+    needs.write_text(re.sub(r"^dependencies = \[\]", 'dependencies = ["torch"]', needs.read_text(), flags=re.MULTILINE))
+    shell("uv add --no-sync ./needs && uv sync --no-group cu126 --dry-run", project, **hosts)
+    lock = tomllib.loads((project / "uv.lock").read_text(encoding="utf-8"))
+    assert {f"{REAL_TORCH}+cu126", f"{REAL_TORCH}+cpu"} < {
+        package["version"] for package in lock["package"] if package["name"] == "torch"
+    }
+
+
+def test_commands_of_the_page_on_mirrors(hosts: dict[str, str], tmp_path: Path) -> None:
+    page = PAGES["docs/mirrors.md"]
+    start, official = commands(page, "For everyone who uses the project")
+    shell(start, tmp_path, **hosts)
+    project = tmp_path / "mirrored"
+    indexes = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["uv"]["index"]
+    assert indexes[0]["url"] == MIRRORS["nju"]["url"].replace("{accelerator}", "cpu")
+    commit(project)
+    shell(official, project, **hosts)
+    lock = tomllib.loads((project / "uv.lock").read_text(encoding="utf-8"))
+    sources = {package["name"]: package["source"].get("registry", "") for package in lock["package"]}
+    assert "nju" not in " ".join(sources.values())
+
+    export, copy = commands(page, "From China")
+    assert re.findall("=(.*)", export) == [PYPI_MIRRORS["nju"], PYTHON_MIRROR]
+    # The default index of this machine stands for the mirror, a clone for the copy of the repository.
+    export = export.replace(PYPI_MIRRORS["nju"], sources["numpy"])
+    mine = "https://gitee.com/YOU/torch-uv-template.git"
+    assert copy.count(mine) == 1
+    copy = copy.replace(mine, hosts["GIT_CONFIG_KEY_0"].removeprefix("url.").removesuffix(".insteadOf"))
+    here = hosts | {"GIT_CONFIG_COUNT": "0", "GIT_CONFIG_GLOBAL": str(tmp_path / "gitconfig")}
+    shell(f"{export}{copy}{start.replace('mirrored', 'again')}", tmp_path, **here)
+    assert (tmp_path / "again/pyproject.toml").is_file()
+
+
+def test_commands_of_the_page_on_ci(hosts: dict[str, str], tmp_path: Path) -> None:
+    """A project in a subfolder: its workflow moves to the top, and updates do not bring it back."""
+    monorepo = tmp_path / "monorepo"
+    monorepo.mkdir()
+    source = "gh:org/torch-uv-template"
+    shell(f"uvx copier copy --defaults --quiet {source} myproj", monorepo, **hosts)
+    commit(monorepo)
+    page = PAGES["docs/ci.md"]
+    (move,) = commands(page, "A project in a subfolder")
+    shell(move, monorepo / "myproj", **hosts)
+    assert not (monorepo / "myproj/.github").exists()
+    run("git", "add", ".", cwd=monorepo)
+    run("git", "commit", "--quiet", "--message=CI", cwd=monorepo)
+    shell(f"uvx copier update --defaults --quiet --vcs-ref=:current: --data accelerator=cu126", monorepo / "myproj", **hosts)  # fmt: skip
+    assert not (monorepo / "myproj/.github").exists()
+
+    workflow = monorepo / ".github/workflows/myproj.yml"
+    defaults, folder = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    text = workflow.read_text(encoding="utf-8").replace("\nenv:\n", f"\n{defaults}\nenv:\n")
+    python = "          python-version: "
+    assert text.count(python) == 1
+    workflow.write_text(text.replace(python, folder + python), encoding="utf-8")
+    check = Path(sys.executable).with_name("check-jsonschema")
+    run(check, "--builtin-schema=vendor.github-workflows", workflow, cwd=monorepo)
+    parsed = yaml.safe_load(workflow.read_text(encoding="utf-8"))
+    assert parsed["defaults"]["run"]["working-directory"] == "myproj"
+    with_setup = [step["with"] for step in parsed["jobs"]["test"]["steps"] if "setup-uv" in step.get("uses", "")]
+    assert [inputs["working-directory"] for inputs in with_setup] == ["myproj"]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminal")
 def test_commands_of_the_chinese_readme(hosts: dict[str, str], tmp_path: Path) -> None:
     """They are the English ones, except the first two: uv, Copier and the project's wheels come from mirrors."""
-    install, start = (block for block in blocks(CHINESE) if block not in blocks(README))
-    assert sorted(blocks(CHINESE)) == sorted([install, start, *blocks(README)[1:]])
-    # The default index of this machine stands for TUNA; the project's mirrors are taken out before uv asks them.
-    assert install.count(f" --index-url {TUNA}") == 1
-    assert start.count(f" --default-index {TUNA}") == 1
+    install, start = blocks(CHINESE)[:2]
+    assert blocks(CHINESE)[2:] == blocks(README)[1:]
+    *exports, install = install.splitlines(keepends=True)
+    assert "".join(exports) == commands(PAGES["docs/mirrors.md"], "From China")[0]
+    # The default index of this machine stands for the mirror; the project's mirrors are taken out before uv asks them.
+    mirror = " --index-url $UV_DEFAULT_INDEX"
+    assert install.count(mirror) == 1
     shell(f"uv venv --seed --python {sys.executable} {tmp_path}/pip", tmp_path)
-    path = f"{tmp_path}/pip/bin:{path_with_uv()}"
-    shell(install.replace(f" --index-url {TUNA}", ""), tmp_path, PATH=path)
+    shell(install.replace(mirror, ""), tmp_path, PATH=f"{tmp_path}/pip/bin:{path_with_uv()}")
     assert (tmp_path / "pip/bin/uvx").is_file()
-    copy, enter, test = start.replace(f" --default-index {TUNA}", "").strip().splitlines()
+    copy, enter, test = start.strip().splitlines()
     pressing_enter(copy, tmp_path, **hosts)
     project = tmp_path / "myproj"
     assert enter == "cd myproj"
     indexes = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["uv"]["index"]
     assert [index["url"] for index in indexes] == [
         "https://mirror.nju.edu.cn/pytorch/whl/cpu",
-        "https://mirror.nju.edu.cn/pypi/web/simple",
+        PYPI_MIRRORS["nju"],
     ]
     commit(project)
     official = "--data=mirror=official --data=pypi_mirror=official"
     shell(f"uvx copier update --defaults --quiet --vcs-ref=:current: {official}", project, **hosts)
     assert f"torch:{REAL_TORCH}+cpu" in shell(test, project, **hosts).stdout
-    assert (project / "README.md").read_text(encoding="utf-8").count("## 镜像") == 1
+    assert (project / "README.md").read_text(encoding="utf-8").count("## 更新时遇到冲突") == 1
+
+
+# What executes the commands of each section.
+EXECUTED: dict[str, dict[str, Callable[..., object] | str]] = {
+    "README.md": {
+        "Start a project": test_commands_of_the_readme,
+        "I have a project already": "tests/test_adopt.py",
+        "Change and update": test_commands_of_the_readme,
+        "A laptop and a server": test_commands_of_the_page_on_several_builds,
+        "More": test_repository.test_ci_runs_the_commands_of_the_readme,
+    },
+    "docs/ci.md": {"A project in a subfolder": test_commands_of_the_page_on_ci},
+    "docs/mirrors.md": {
+        "For everyone who uses the project": test_commands_of_the_page_on_mirrors,
+        "For you alone": test_mirrors.test_mirror_for_one_person,
+        "From China": test_commands_of_the_page_on_mirrors,
+    },
+    "docs/offline.md": {
+        "A new project": test_mirrors.test_new_project_starts_without_internet,
+        "A project that exists already": test_mirrors.test_lock_is_installed_without_internet,
+    },
+    "docs/questions.md": {"Other tools": test_commands_of_the_readme},
+    "docs/renaming.md": {"": rename},
+    "docs/several-builds.md": {
+        "Start with two builds": test_commands_of_the_page_on_several_builds,
+        "Add a build to a project": test_commands_of_the_page_on_several_builds,
+    },
+    "docs/test-uv.md": {
+        "Run it": test_commands_of_the_readme,
+        "Insist on a device": test_commands_of_the_readme,
+    },
+    "docs/updates.md": {
+        "Change an answer": test_commands_of_the_readme,
+        "Take a newer version of the template": test_commands_of_the_readme,
+        "If an update conflicts": "test_conflict_is_what_the_pages_say",
+        "Undo an update": test_commands_of_the_readme,
+    },
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_is_executed(page: str) -> None:
+    assert with_commands(PAGES[page]) == set(EXECUTED.get(page, {}))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "README.md"])
+def test_chinese_pages_have_the_same_commands(page: str) -> None:
+    assert blocks(in_chinese(page)) == blocks(PAGES[page])
+    assert len(headings(in_chinese(page))) == len(headings(PAGES[page]))
+
+
+def test_readmes_are_short() -> None:
+    for readme in (README, CHINESE):
+        assert len(readme.splitlines()) <= 120
 
 
 # The READMEs of projects -------------------------------------------------------------------------------------
 
 
-def test_rendered_readmes_have_the_same_commands(render: Render) -> None:
-    for number, answers in enumerate([{}, {"accelerator": "cu130", "switch_to": ["rocm7.2"]}]):
-        english, chinese = (
-            (render(f"{number}{language}", language=language, **answers) / "README.md").read_text("utf-8")
-            for language in ("en", "zh")
-        )
-        assert len(blocks(english)) > 5
-        assert sorted(blocks(chinese)) == sorted(blocks(english))
-        assert not set(headings(chinese)) & set(headings(english))
-
-
-def test_commands_of_a_rendered_readme(hosts: dict[str, str], tmp_path: Path) -> None:
-    source = "gh:org/torch-uv-template"
-    shell(f"uvx copier copy --defaults --quiet {source} myproj", tmp_path, **hosts)
-    shell(f"uvx copier copy --defaults --quiet --data accelerator=cu126 {source} several", tmp_path, **hosts)
-    project, several = tmp_path / "myproj", tmp_path / "several"
+@pytest.fixture(scope="module")
+def rendered(hosts: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of the real wheel, under git with its lock."""
+    project = tmp_path_factory.mktemp("rendered") / "myproj"
+    shell(f"uvx copier copy --defaults --quiet gh:org/torch-uv-template {project}", project.parent, **hosts)
     commit(project)
-    commit(several)
-    readme = (project / "README.md").read_text(encoding="utf-8")
+    return project
 
+
+def test_commands_of_a_rendered_readme(hosts: dict[str, str], rendered: Path) -> None:
+    readme = (rendered / "README.md").read_text(encoding="utf-8")
     (start,) = commands(readme, "Start")
-    shown = shell(start, project, **hosts).stdout
+    shown = shell(start, rendered, **hosts).stdout
     assert f"torch:{REAL_TORCH}+cpu" in shown
     assert " passed" in shown
-    run("git", "add", ".", cwd=project)
-    run("git", "commit", "--quiet", "--message=Lock", cwd=project)
+    run("git", "add", ".", cwd=rendered)
+    run("git", "commit", "--quiet", "--message=Lock", cwd=rendered)
 
-    check_updates(project, hosts, *commands(readme, "PyTorch"))
+    change, update = commands(readme, "PyTorch")
+    (undo,) = commands(readme, "If an update conflicts")
+    shell(change, rendered, **hosts)
+    shell("uv sync", rendered, **hosts)
+    assert torch_of(rendered) == f"{REAL_TORCH}+cu126"
+    shell(undo, rendered, **hosts)
+    assert unchanged(rendered)
+    shell(update, rendered, **hosts)
+    assert unchanged(rendered)
+    assert with_commands(readme) == {"Start", "PyTorch", "If an update conflicts"}
 
-    official, _ = commands(readme, "Mirrors")
-    shell(official, project, **hosts)
-    assert run("git", "status", "--porcelain", cwd=project).stdout == ""
 
-    # Of a project for a GPU, so that the second build is the one of which there is a real wheel.
-    keep, once, stay = commands((several / "README.md").read_text(encoding="utf-8"), "Several builds")
-    shell(keep, several, **hosts)
-    assert torch_of(several) == f"{REAL_TORCH}+cu126"
-    assert "accelerator found:cpu" in shell(once, several, **hosts).stdout
-    shell("uv sync", several, **hosts)
-    assert "accelerator found:cpu" in shell(stay, several, **hosts).stdout
-    assert torch_of(several) == f"{REAL_TORCH}+cpu"
+def test_conflict_is_what_the_pages_say(hosts: dict[str, str], rendered: Path, tmp_path: Path) -> None:
+    """The update ends well, git names the file, uv stops at the markers, and the update can be undone."""
+    run("git", "clone", "--quiet", rendered, tmp_path / "myproj", cwd=tmp_path)
+    project = tmp_path / "myproj"
+    file = project / "pyproject.toml"
+    file.write_text(re.sub('"http.*/cpu"', '"https://example.com/mine/cpu"', file.read_text()))
+    run("git", "commit", "--quiet", "--all", "--message=Mine", cwd=project)
+    readme = (project / "README.md").read_text(encoding="utf-8")
+    change, _ = commands(readme, "PyTorch")
+    shell(change, project, **hosts)
+    (look,) = commands(PAGES["docs/updates.md"], "If an update conflicts")
+    assert re.search("both modified: +pyproject.toml", shell(look, project).stdout)
+    assert {"<<<<<<<", ">>>>>>>"} <= {line[:7] for line in file.read_text().splitlines()}
+    assert "TOML parse error" in shell("uv sync", project, check=False, **hosts).stderr
+    shell(*commands(readme, "If an update conflicts"), project)
+    assert unchanged(project)
 
-    assert {"Start", "PyTorch", "Several builds"} | set(RENDERED_ELSEWHERE) == with_commands(readme)
+
+EVERY_KIND: list[dict[str, object]] = [
+    {"accelerator": "cu126", "torch_version": "2.9.1", "python_version": "3.11", "companions": ["torchvision"]},
+    {"accelerator": "rocm7.2", "switch_to": ["cpu"], "mirror": "nju", "ci": "gitlab", "license": "none"},
+    {"mirror": "custom", "mirror_url": "https://example.com/cpu", "ci": "none", "platforms": ["macos-arm64"]},
+    {"accelerator": "xpu", "platforms": ["linux-x86_64"], "pypi_mirror": "tuna", "author_name": "Ada"},
+]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_rendered_readme_is_true_whatever_an_update_changes(render: Render, language: str) -> None:
+    """Updates leave README alone: it depends on no answer but the name, the description and the language."""
+    first, *others = (
+        (render(f"{number}/p", language=language, **answers) / "README.md").read_text(encoding="utf-8")
+        for number, answers in enumerate([{}, *EVERY_KIND])
+    )
+    assert others == [first] * len(others)
+    assert len(first.splitlines()) <= 60
+
+
+def test_rendered_readmes_have_the_same_commands(render: Render) -> None:
+    english, chinese = (
+        (render(f"{language}/p", language=language) / "README.md").read_text("utf-8") for language in ("en", "zh")
+    )
+    assert len(blocks(english)) == 4
+    assert blocks(chinese) == blocks(english)
+    assert not set(headings(chinese)) & set(headings(english))
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_rendered_readme_links_to_pages_that_exist(render: Render, language: str) -> None:
+    readme = (render(language=language) / "README.md").read_text("utf-8")
+    pages = re.findall(r"\(https://github.com/org/torch-uv-template/blob/HEAD/(.*?)\)", readme)
+    assert len(pages) == 5
+    for page in pages:
+        assert (ROOT / page).is_file()
+        assert page.endswith(".zh-CN.md") is (language == "zh")
 
 
 # What they say -----------------------------------------------------------------------------------------------
@@ -272,10 +469,15 @@ def answers_offered() -> dict[str, list[str] | None]:
 INSIDE = {"mirror_url", "mirror_format", "pypi_mirror_url"}  # in the rows of the questions that they go with
 
 
-@pytest.mark.parametrize("readme", [README, CHINESE], ids=["English", "Chinese"])
-def test_readmes_name_all_questions_and_answers(readme: str) -> None:
+def both(page: str) -> pytest.MarkDecorator:
+    """Run a test on a page in both languages."""
+    return pytest.mark.parametrize("text", [PAGES[page], in_chinese(page)], ids=["English", "Chinese"])
+
+
+@both("docs/answers.md")
+def test_page_names_all_questions_and_answers(text: str) -> None:
     offered = answers_offered()
-    (table,) = re.findall(r"^\| `project_name`.*?\n\n", readme, re.MULTILINE | re.DOTALL)
+    (table,) = re.findall(r"^\| `project_name`.*?\n\n", text, re.MULTILINE | re.DOTALL)
     columns = [line.split("|") for line in table.splitlines() if line]
     rows = [(re.findall("`(.*?)`", first), answers) for _, first, answers, *_ in columns]
     named = [name for names, _ in rows for name in names]
@@ -311,8 +513,8 @@ def test_links_lead_somewhere() -> None:
 def test_example_of_a_problem_is_what_test_uv_says(tmp_path: Path) -> None:
     old_driver = Situation("cu130", smi=smi("550.54.14", ("NVIDIA A100", "8.0")))
     (line,) = Machines(tmp_path).diagnose(old_driver).err
-    for readme in (README, CHINESE):
-        assert f"\n```\n{line}\n```\n" in readme
+    for text in (PAGES["docs/test-uv.md"], in_chinese("docs/test-uv.md")):
+        assert f"\n```\n{line}\n```\n" in text
 
 
 def test_pictures_show_the_questionnaire_of_now() -> None:
@@ -346,21 +548,36 @@ def test_figures_are_those_of_the_recorded_run() -> None:
             "packages": [str(count) for count in sides],
         }.get(name, [f"{seconds:.1f} s" for seconds in sides])
         expected.append([f"{figures[name]['ratio']:.2f}", *cells])
-    for readme in (README, CHINESE):
+    for text in (PAGES["docs/comparison.md"], in_chinese("docs/comparison.md")):
         rows = [
-            [cell.strip() for cell in row.split("|")[2:5]] for row in readme.splitlines() if row[:1] == "|"
+            [cell.strip() for cell in row.split("|")[2:5]] for row in text.splitlines() if row[:1] == "|"
         ]
         assert [row for row in rows if row[0].replace(".", "", 1).isdigit()] == expected
-        (place,) = [line for line in readme.splitlines() if record["date"] in line and "torch 2.13.0" in line]
+        (place,) = [line for line in text.splitlines() if record["date"] in line and "torch 2.13.0" in line]
         assert record["machine"] in place
 
 
-@pytest.mark.parametrize("readme", [README, CHINESE], ids=["English", "Chinese"])
-def test_drivers_are_those_of_the_data(readme: str) -> None:
-    (line,) = [line for line in readme.replace("\n", " ").split("  **") if "CUDA 11.8" in line]
-    said = re.findall(r"\d{3}(?:\.\d+)*", line)
-    floors = {
-        key: list(row["drivers"].values()) for key, row in TABLE["accelerators"].items() if row["drivers"]
-    }
-    assert said == [*floors["cu118"], *floors["cu126"], *floors["cu130"]]
-    assert {tuple(floor) for floor in floors.values()} == {tuple(floors[key]) for key in ("cu118", "cu126", "cu130")}  # fmt: skip
+FLOORS = {key: list(row["drivers"].values()) for key, row in TABLE["accelerators"].items() if row["drivers"]}
+
+
+@both("docs/questions.md")
+def test_drivers_are_those_of_the_data(text: str) -> None:
+    (paragraph,) = [part for part in text.split("\n\n") if "CUDA 11.8" in part]
+    assert re.findall(r"\d{3}(?:\.\d+)*", paragraph) == [*FLOORS["cu118"], *FLOORS["cu126"], *FLOORS["cu130"]]
+    assert {tuple(floor) for floor in FLOORS.values()} == {tuple(FLOORS[key]) for key in ("cu118", "cu126", "cu130")}  # fmt: skip
+
+
+@both("README.md")
+def test_table_of_cards_is_that_of_the_data(text: str) -> None:
+    """Each row has the GPUs and drivers of its accelerator; every family of accelerators has a row."""
+    rows = [[cell.strip() for cell in row.split("|")[1:4]] for row in text.splitlines() if row[:2] == "| "][2:]
+    rows = [[cards.replace(" 到 ", " to ").replace("，", ", "), *rest] for cards, *rest in rows]
+    families = set()
+    for number, (cards, drivers, key) in enumerate(rows):
+        known = TABLE["accelerators"][key.strip("`")]
+        families.add(known["family"])
+        assert re.findall(r"\d{3}(?:\.\d+)*", drivers) == FLOORS.get(key.strip("`"), [])
+        if known["family"] != "cpu":
+            same = "older driver" in cards or "驱动更旧" in cards
+            assert known["gpus"] in (rows[number - 1][0] if same else cards)
+    assert families == {row["family"] for row in TABLE["accelerators"].values()}

@@ -258,7 +258,7 @@ def test_uvx_from_git_runs(project: Path, tmp_path: Path) -> None:
 def test_folder_of_wheels_is_enough_without_internet(
     real_answers: dict[str, object], render: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """The commands of README's section on machines without internet, with an empty cache."""
+    """What docs/offline.md does, with an empty cache."""
     wheels = tmp_path / "wheels"
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--dest", wheels]
     torch = Path(str(real_answers["mirror_url"]))
