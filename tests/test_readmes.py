@@ -139,7 +139,10 @@ def test_commands_of_the_readme(hosts: dict[str, str], tmp_path: Path) -> None:
     assert unchanged(project)
 
     page = PAGES["docs/updates.md"]
-    (change,), (news,) = commands(page, "Change an answer"), commands(page, "Take a newer version of the template")
+    (change,), (news,) = (
+        commands(page, "Change an answer"),
+        commands(page, "Take a newer version of the template"),
+    )
     (undone,) = commands(page, "Undo an update")
     assert undone == undo
     shell(change, project, **hosts)
@@ -170,7 +173,9 @@ def rename(project: Path, hosts: dict[str, str]) -> None:
     shell(script, project, **hosts)
     assert [folder.name for folder in (project / "src").iterdir()] == ["new_name"]
     assert "accelerator found:cpu" in shell("uv run test-uv", project, **hosts).stdout
-    shell("uvx copier update --defaults --quiet --vcs-ref=:current: --data accelerator=cu126", project, **hosts)
+    shell(
+        "uvx copier update --defaults --quiet --vcs-ref=:current: --data accelerator=cu126", project, **hosts
+    )
     assert pinned(project, "new_name") == "cu126"
     assert "UU" not in run("git", "status", "--porcelain", cwd=project).stdout
 
@@ -209,7 +214,9 @@ def test_commands_of_the_page_on_several_builds(hosts: dict[str, str], tmp_path:
     assert "torch" not in uv("pip", "freeze", cwd=project).stdout
     run("uv", "init", "--quiet", "--lib", "--no-workspace", "needs", cwd=project, PATH=path_with_uv())
     needs = project / "needs/pyproject.toml"
-    needs.write_text(re.sub(r"^dependencies = \[\]", 'dependencies = ["torch"]', needs.read_text(), flags=re.MULTILINE))
+    needs.write_text(
+        re.sub(r"^dependencies = \[\]", 'dependencies = ["torch"]', needs.read_text(), flags=re.MULTILINE)
+    )
     shell("uv add --no-sync ./needs && uv sync --no-group cu126 --dry-run", project, **hosts)
     lock = tomllib.loads((project / "uv.lock").read_text(encoding="utf-8"))
     assert {f"{REAL_TORCH}+cu126", f"{REAL_TORCH}+cpu"} < {
@@ -255,7 +262,7 @@ def test_commands_of_the_page_on_ci(hosts: dict[str, str], tmp_path: Path) -> No
     assert not (monorepo / "myproj/.github").exists()
     run("git", "add", ".", cwd=monorepo)
     run("git", "commit", "--quiet", "--message=CI", cwd=monorepo)
-    shell(f"uvx copier update --defaults --quiet --vcs-ref=:current: --data accelerator=cu126", monorepo / "myproj", **hosts)  # fmt: skip
+    shell("uvx copier update --defaults --quiet --vcs-ref=:current: --data accelerator=cu126", monorepo / "myproj", **hosts)  # fmt: skip
     assert not (monorepo / "myproj/.github").exists()
 
     workflow = monorepo / ".github/workflows/myproj.yml"
@@ -268,7 +275,9 @@ def test_commands_of_the_page_on_ci(hosts: dict[str, str], tmp_path: Path) -> No
     run(check, "--builtin-schema=vendor.github-workflows", workflow, cwd=monorepo)
     parsed = yaml.safe_load(workflow.read_text(encoding="utf-8"))
     assert parsed["defaults"]["run"]["working-directory"] == "myproj"
-    with_setup = [step["with"] for step in parsed["jobs"]["test"]["steps"] if "setup-uv" in step.get("uses", "")]
+    with_setup = [
+        step["with"] for step in parsed["jobs"]["test"]["steps"] if "setup-uv" in step.get("uses", "")
+    ]
     assert [inputs["working-directory"] for inputs in with_setup] == ["myproj"]
 
 
@@ -407,7 +416,12 @@ def test_conflict_is_what_the_pages_say(hosts: dict[str, str], rendered: Path, t
 
 
 EVERY_KIND: list[dict[str, object]] = [
-    {"accelerator": "cu126", "torch_version": "2.9.1", "python_version": "3.11", "companions": ["torchvision"]},
+    {
+        "accelerator": "cu126",
+        "torch_version": "2.9.1",
+        "python_version": "3.11",
+        "companions": ["torchvision"],
+    },
     {"accelerator": "rocm7.2", "switch_to": ["cpu"], "mirror": "nju", "ci": "gitlab", "license": "none"},
     {"mirror": "custom", "mirror_url": "https://example.com/cpu", "ci": "none", "platforms": ["macos-arm64"]},
     {"accelerator": "xpu", "platforms": ["linux-x86_64"], "pypi_mirror": "tuna", "author_name": "Ada"},
@@ -427,7 +441,8 @@ def test_rendered_readme_is_true_whatever_an_update_changes(render: Render, lang
 
 def test_rendered_readmes_have_the_same_commands(render: Render) -> None:
     english, chinese = (
-        (render(f"{language}/p", language=language) / "README.md").read_text("utf-8") for language in ("en", "zh")
+        (render(f"{language}/p", language=language) / "README.md").read_text("utf-8")
+        for language in ("en", "zh")
     )
     assert len(blocks(english)) == 4
     assert blocks(chinese) == blocks(english)
@@ -549,9 +564,7 @@ def test_figures_are_those_of_the_recorded_run() -> None:
         }.get(name, [f"{seconds:.1f} s" for seconds in sides])
         expected.append([f"{figures[name]['ratio']:.2f}", *cells])
     for text in (PAGES["docs/comparison.md"], in_chinese("docs/comparison.md")):
-        rows = [
-            [cell.strip() for cell in row.split("|")[2:5]] for row in text.splitlines() if row[:1] == "|"
-        ]
+        rows = [[cell.strip() for cell in row.split("|")[2:5]] for row in text.splitlines() if row[:1] == "|"]
         assert [row for row in rows if row[0].replace(".", "", 1).isdigit()] == expected
         (place,) = [line for line in text.splitlines() if record["date"] in line and "torch 2.13.0" in line]
         assert record["machine"] in place
@@ -570,7 +583,9 @@ def test_drivers_are_those_of_the_data(text: str) -> None:
 @both("README.md")
 def test_table_of_cards_is_that_of_the_data(text: str) -> None:
     """Each row has the GPUs and drivers of its accelerator; every family of accelerators has a row."""
-    rows = [[cell.strip() for cell in row.split("|")[1:4]] for row in text.splitlines() if row[:2] == "| "][2:]
+    rows = [[cell.strip() for cell in row.split("|")[1:4]] for row in text.splitlines() if row[:2] == "| "][
+        2:
+    ]
     rows = [[cards.replace(" 到 ", " to ").replace("，", ", "), *rest] for cards, *rest in rows]
     families = set()
     for number, (cards, drivers, key) in enumerate(rows):

@@ -417,7 +417,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 'readme = "README.md"\nkeywords = ["pytorch"]\n',
             ),
             (".gitignore", ".venv/", ".venv"),
-            ("{% if language == 'en' %}README.md{% endif %}.jinja", "## Without internet", "## No internet"),
+            ("{% if language == 'en' %}README.md{% endif %}.jinja", "## More", "## Further"),
         ):
             replace(folder / "template" / name, line, older)
         as_repository(folder)
