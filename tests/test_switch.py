@@ -193,6 +193,36 @@ def test_cpu_build_of_a_gpu_project(
     assert f"torch=={REAL_TORCH}+cpu" in uv("pip", "freeze", cwd=project).stdout.splitlines()
 
 
+def test_dependency_brings_pypis_torch_where_no_group_is_chosen_with_stubs(
+    render: Render, replica: Replica
+) -> None:
+    """As docs/several-builds.md and the READMEs of projects say."""
+    project = render(
+        python_version="3.11",
+        accelerator="cu126",
+        switch_to=["cpu"],
+        platforms=["linux-x86_64"],
+        mirror="custom",
+        mirror_url=replica.url,
+        pypi_mirror="custom",
+        pypi_mirror_url=replica.pypi_url,
+    )
+
+    def installed() -> dict[str, str]:
+        uv("sync", "--no-default-groups", cwd=project)
+        freeze = uv("pip", "freeze", "--exclude-editable", cwd=project).stdout.splitlines()
+        return dict(line.split("==") for line in freeze if "==" in line)
+
+    assert "torch" not in installed()
+    uv("init", "--quiet", "--lib", "--no-workspace", "--python=3.11", "needs", cwd=project)
+    file = project / "needs/pyproject.toml"
+    file.write_text(file.read_text().replace("dependencies = []", 'dependencies = ["torch"]'))
+    uv("add", "--no-sync", "./needs", cwd=project)
+    found = installed()
+    assert "+" not in found["torch"]
+    assert any(name.startswith("nvidia-") for name in found)
+
+
 def test_message_names_the_commands(template: Path, tmp_path: Path) -> None:
     data = ["--data=accelerator=cu130", '--data=switch_to=["cpu"]', "--data=ci=none"]
     message = copier("copy", "--defaults", *data, template, tmp_path / "p", cwd=tmp_path).stderr
