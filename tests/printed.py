@@ -16,6 +16,7 @@ JINJA = SandboxedEnvironment(
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
+    keep_trailing_newline=True,
 )
 SHOWN = {"data": {}, "defaults": False, "settings": {"defaults": {}}, "os": "linux"}
 """What Copier tells templates of a run in which people are asked."""
