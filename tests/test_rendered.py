@@ -38,7 +38,7 @@ COMBINATIONS = {
         "torch_version": "2.1.0",
         "platforms": ["linux-x86_64", "macos-x86_64"],
     },
-    "cuda": {"accelerator": "cu130", "companions": ["torchvision", "torchaudio"], "license": "Apache-2.0"},
+    "cuda": {"accelerator": "cu130", "companions": COMPANIONS, "license": "Apache-2.0"},
     "cuda with numpy 1 on Windows": {
         "accelerator": "cu121",
         "torch_version": "2.3.1",
@@ -115,6 +115,7 @@ def test_files(rendered: tuple[dict, Path]) -> None:
         ({"torch_version": "2.15.0", "accelerator": "cu132"}, ["windows-x86_64"], []),
         ({"torch_version": "2.14.1", "switch_to": ["cu126"]}, ["linux-aarch64"], []),
         ({"torch_version": "2.1.1", "accelerator": "cu121", "python_version": "3.11"}, ["linux-aarch64", "windows-x86_64"], ["windows-x86_64"]),
+        ({"torch_version": "2.14.1", "accelerator": "cu132", "companions": ["torchvision", "torchcodec"]}, ["linux-aarch64", "windows-x86_64"], []),
     ],
     ids=str,
 )  # fmt: skip
@@ -130,6 +131,7 @@ def test_message_tells_what_is_left_out_and_why(
     chosen = answers.get("platforms", ["linux-x86_64", "linux-aarch64", "windows-x86_64", "macos-arm64"])
     table = tomllib.loads((tmp_path / "p/pyproject.toml").read_text())["tool"]["uv"]
     assert len(table["environments"]) == len(chosen) - len(left_out)
+    assert ("This build or torchcodec has no wheels there" in message) == ("companions" in answers)
     assert "\n\n\n" not in message.strip()
 
 
