@@ -17,7 +17,6 @@ import platform
 import shutil
 import sys
 import types
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec
@@ -83,7 +82,8 @@ REPORT_SCHEMA = {
         "findings": {"type": "array", "items": {"$ref": "#/$defs/finding"}},
     },
     "patternProperties": {
-        r"^(matplotlib|numpy|torch|torchvision|torchaudio|python|platform)$": {"type": "string"},
+        r"^(matplotlib|numpy|torch|torchvision|torchaudio|torchcodec|python|platform)$": {"type": "string"},
+        r"^(flash-attn|xformers|torchao|bitsandbytes|torch-scatter|pyg-lib)$": {"type": "string"},
         r"^device \d+$": {"type": "string", "minLength": 1},
         r"^device \d+ capability$": {"type": "string", "pattern": r"^(\d+\.\d|gfx[0-9a-f]+)$"},
         r"^device \d+ computes$": {"type": "boolean"},
@@ -127,7 +127,6 @@ class Situation:
     installed_torch: str = ""
     gpus: Sequence[Gpu] = ()
     archs: Sequence[str] = ("sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120", "compute_120")
-    said: str = ""  # a warning of torch.cuda.is_available()
     mps: bool = False
     smi: str | None = None  # what nvidia-smi prints, or a script
     files: Mapping[str, str] = field(default_factory=dict)
@@ -135,7 +134,11 @@ class Situation:
     environ: Mapping[str, str] = field(default_factory=dict)
     system: str = "linux"
     machine: str = "x86_64"
-    companions: Mapping[str, str] = field(default_factory=dict)  # name -> the error of its call
+    companions: Mapping[str, str | BaseException] = field(
+        default_factory=dict
+    )  # name -> the error of its call
+    versions: Mapping[str, str] = field(default_factory=dict)  # of companions
+    programs: Sequence[str] = ()  # beside nvidia-smi
     numpy_error: str = ""
     cpu_wrong: bool = False
     switch_to: Sequence[str] = ()
@@ -227,8 +230,6 @@ def _torch(situation: Situation) -> types.ModuleType:
     kind = installed.rstrip("0123456789.")
 
     def is_available() -> bool:
-        if situation.said:
-            warnings.warn(situation.said, stacklevel=2)
         return kind in ("cu", "rocm") and bool(situation.gpus)
 
     def properties(index: int) -> types.SimpleNamespace:
@@ -260,20 +261,40 @@ def _torch(situation: Situation) -> types.ModuleType:
 
 def _version(situation: Situation, name: str) -> str:
     versions = {"matplotlib": "1.2.3", "numpy": "2.4.6", **dict.fromkeys(situation.companions, "1.2.3")}
+    versions |= situation.versions
     if name not in versions:
         raise importlib.metadata.PackageNotFoundError(name)
     return versions[name]
 
 
-def _companion(name: str, error: str) -> dict[str, types.ModuleType]:
-    def call(first: Tensor, *others: object) -> Tensor:
+def _companion(name: str, error: str | BaseException) -> dict[str, types.ModuleType]:
+    """A package whose call fails with an error, or works if there is none."""
+
+    def call(first: Tensor | bytes, *others: object) -> Any:
         if error:
-            raise RuntimeError(error)
+            raise error if isinstance(error, BaseException) else RuntimeError(error)
         return Tensor([1]) if name == "torchvision" else first
 
-    inner = _module(f"{name}.functional", lfilter=call)
-    outer = _module(name, ops=types.SimpleNamespace(nms=call), functional=inner)
-    return {name: outer, inner.__name__: inner}
+    def decoder(source: bytes) -> types.SimpleNamespace:
+        assert source.startswith(b"RIFF")
+        return types.SimpleNamespace(get_all_samples=functools.partial(call, source))
+
+    module = name.replace("-", "_")
+    inner = _module(f"{module}.functional", lfilter=call)
+    decoders = _module(f"{module}.decoders", AudioDecoder=decoder)
+    outer = _module(module, ops=types.SimpleNamespace(nms=call), functional=inner, decoders=decoders)
+    return {part.__name__: part for part in (outer, inner, decoders)}
+
+
+class _Broken(NamedTuple):
+    """Makes the import of a package fail."""
+
+    package: str
+    error: str
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == self.package.replace("-", "_"):
+            raise ImportError(self.error)
 
 
 class Machines:
@@ -305,6 +326,9 @@ class Machines:
         if situation.smi is not None:
             (programs / "nvidia-smi").write_text(f"#!/bin/sh\n{situation.smi}\n")
             (programs / "nvidia-smi").chmod(0o755)
+        for program in situation.programs:
+            (programs / program).write_text("#!/bin/sh\n")
+            (programs / program).chmod(0o755)
         for variable in list(os.environ):
             if "VISIBLE_DEVICES" in variable or variable.startswith(("KUBERNETES", "LD_LIBRARY")):
                 monkeypatch.delenv(variable)
@@ -321,6 +345,9 @@ class Machines:
         stubs = {"torch": _torch(situation), "numpy": numpy}
         for companion, error in situation.companions.items():
             stubs |= _companion(companion, error)
+            if error and not companion.startswith("torch"):  # these are only imported
+                monkeypatch.setattr(sys, "meta_path", [_Broken(companion, str(error)), *sys.meta_path])
+                del stubs[companion.replace("-", "_")]
         for stub in stubs:
             monkeypatch.setitem(sys.modules, stub, stubs[stub])
         for module in [name for name in sys.modules if name.partition(".")[0] == "demo"]:

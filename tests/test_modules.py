@@ -11,7 +11,6 @@ from support import run
 # ruff's rules that do not suit a command of small modules, each with the reason.
 IGNORED = {
     "C901": "reasons are told apart by a chain of conditions, which reads best in one piece",
-    "PLR0911": "the same chain, with a return for each reason",
     "COM812": "ruff's own formatter asks for that",
     "CPY001": "the license is the user's to choose",
     "D105": "what __str__ returns needs no saying",

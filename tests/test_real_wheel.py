@@ -8,13 +8,14 @@ import time
 import tomllib
 import zipfile
 from collections.abc import Callable
+from ctypes.util import find_library
 from pathlib import Path
 
 import pytest
 from conftest import REAL_TORCH
 from jsonschema import validate
 from machines import REPORT_SCHEMA
-from support import commit, copier, run, shell, uv
+from support import commit, copier, run, uv
 from uv import find_uv_bin
 
 
@@ -70,13 +71,6 @@ def test_test_uv_runs(project: Path) -> None:
     assert done.stderr == ""
 
 
-def test_reader_may_go_away(project: Path) -> None:
-    done = shell("uv run --locked test-uv --json | head -n 1", project)
-    assert (done.stdout, done.stderr) == ("{\n", "")
-    done = shell("set +o pipefail; uv run --locked test-uv | true", project)
-    assert done.stderr == ""
-
-
 def test_json_is_the_same_report(project: Path) -> None:
     lines = uv("run", "--locked", "test-uv", cwd=project).stdout.splitlines()
     report = json.loads(uv("run", "--locked", "test-uv", "--json", cwd=project).stdout)
@@ -129,9 +123,41 @@ def test_companions_of_another_build_are_said_and_the_command_mends_it(project: 
     run(python, "-m", "myproj.test_uv", "--quiet", cwd=project)
 
 
+def install_from_pypi(project: Path, package: str) -> list[str]:
+    """Put PyPI's wheel of a package into a project's environment; return what test-uv then says."""
+    python = project / ".venv/bin/python"
+    uv("pip", "install", "--no-config", "--python", python, "--no-deps", package, cwd=project.parent)
+    done = run(python, "-m", "myproj.test_uv", "--quiet", cwd=project, check=False)
+    return done.stderr.splitlines()
+
+
+@pytest.mark.parametrize("version", ["0.16.0", "0.17.0"])
+def test_pypi_s_torchcodec_is_another_build_and_the_command_mends_it(project: Path, version: str) -> None:
+    """It is made for CUDA; one that is told by a library has no FFmpeg to look for."""
+    (line,) = install_from_pypi(project, f"torchcodec=={version}")
+    what = f"test-uv: torchcodec {version} does not work with torch {REAL_TORCH}+cpu"
+    assert line.startswith(f"{what}, since it is built for another accelerator (libnvrtc.so.13: ")
+    assert line.endswith(": run `uv sync`")
+    uv("sync", "--locked", cwd=project)
+    run(project / ".venv/bin/python", "-m", "myproj.test_uv", "--quiet", cwd=project)
+
+
+def test_torchcodec_needs_ffmpeg(project: Path) -> None:
+    """PyPI's wheel of 0.12.0 for Linux is the CPU's, for torch 2.11 and newer: it decodes where FFmpeg is."""
+    lines = install_from_pypi(project, "torchcodec==0.12.0")
+    uv("sync", "--locked", cwd=project)
+    if not find_library("avcodec"):
+        (line,) = lines
+        assert line.startswith(f"test-uv: torchcodec 0.12.0 does not work with torch {REAL_TORCH}+cpu")
+        assert ", since it finds no FFmpeg: " in line
+        assert ("run `sudo apt install ffmpeg`" in line) == bool(shutil.which("apt"))
+    else:
+        assert lines == []
+
+
 def distributed(project: Path, *command: str | Path, seconds: int = 10, **environment: str):
     """Run the module's check of torch.distributed with a shorter time than a minute."""
-    code = f"import sys; from myproj import test_uv; test_uv.distributed.SECONDS = {seconds}; sys.exit(test_uv.main())"
+    code = f"import sys; from myproj import test_uv; test_uv.compute.SECONDS = {seconds}; sys.exit(test_uv.main())"
     file = project.parent / "distributed.py"
     file.write_text(code)
     words = [*command, file, "--distributed"]
@@ -169,7 +195,7 @@ def test_distributed_needs_the_required_gpu(project: Path) -> None:
     done = uv("run", "--locked", *command, cwd=project, check=False)
     assert done.returncode == 1
     (finding,) = json.loads(done.stdout)["findings"]
-    assert finding["text"] == "cuda is required, but process 0 of 1 has no GPU of that kind for nccl"
+    assert finding["text"] == "cuda is required, but gloo is for CPUs"
 
 
 def test_plot_that_fails_is_said_in_a_line(project: Path) -> None:

@@ -5,7 +5,6 @@ import platform
 import re
 import sys
 import sysconfig
-import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from importlib import import_module, metadata
@@ -26,7 +25,6 @@ class Build(NamedTuple):
     accelerator: str
     pinned: str  # the accelerator that should be installed
     cuda_available: bool
-    said: str  # by torch when it was asked for CUDA, in parentheses
 
 
 def load() -> Build | Finding:
@@ -41,11 +39,7 @@ def load() -> Build | Finding:
         return why_not_loaded(error)
     pinned = found if found in SWITCH_TO else ACCELERATOR
     pinned = "cpu" if sys.platform == "darwin" else pinned  # PyPI's build, for MPS
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        cuda = bool(torch.cuda.is_available())
-    said = f" ({one_line(caught[0].message)})" if caught else ""
-    return Build(torch, numpy, found, pinned, cuda, said)
+    return Build(torch, numpy, found, pinned, bool(torch.cuda.is_available()))
 
 
 def why_not_loaded(error: BaseException) -> Finding:

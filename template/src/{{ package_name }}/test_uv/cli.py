@@ -10,20 +10,19 @@ import warnings
 from collections.abc import Sequence
 from importlib import metadata
 
-from . import compute
+from . import compute, packages
 from .builds import Build, family, load, recorded
 from .constants import TORCH_VERSION
-from .distributed import Report, add_up
 from .findings import Finding, edited_by_hand, restore
 from .machine import Nvidia, ask_nvidia
 from .reasons import idle_gpu, why_no
 
 
-def look(build: Build, require: str | None) -> tuple[Report, list[Finding]]:
+def look(build: Build, require: str | None) -> tuple[compute.Report, list[Finding]]:
     """Return what there is to say, in the order of printing, and what was found."""
     torch, found, pinned = build.torch, build.accelerator, build.pinned
     nvidia = Nvidia() if require == "cpu" else ask_nvidia()
-    report: Report = {
+    report: compute.Report = {
         "matplotlib": metadata.version("matplotlib"),
         "numpy": build.numpy.__version__,
         "torch": torch.__version__,
@@ -35,10 +34,9 @@ def look(build: Build, require: str | None) -> tuple[Report, list[Finding]]:
         "nvidia driver": nvidia.driver,
     }
     findings = list(edited_by_hand())
-    installed = f"torch {torch.__version__}"
-    release = installed.split()[1].partition("+")[0]
+    release = str(torch.__version__).partition("+")[0]
     wanted = "cpu" if require == found == "cpu" else pinned
-    fix = restore(release, found, pinned)
+    fix = restore(release, pinned)
     if (release, found) != (TORCH_VERSION, wanted):
         what = f"torch {release} for {found} is installed"
         why = f"but torch {TORCH_VERSION} for {wanted} is pinned"
@@ -46,25 +44,23 @@ def look(build: Build, require: str | None) -> tuple[Report, list[Finding]]:
 
     kind, devices = require or family(found), list(compute.devices(build))
     errors = {device: compute.error_on(device.name, build) for device in devices}
-    computing = [device for device in devices if not errors[device]]
-    for index, device in enumerate(devices):
+    for index, (device, error) in enumerate(errors.items()):
         report[f"device {index}"] = device.label
         report[f"device {index} capability"] = device.capability
-        report[f"device {index} computes"] = not errors[device]
-        matters = device.family == "cpu" or require in (None, device.family)
-        if errors[device] and matters:
+        report[f"device {index} computes"] = not error
+        if error and (device.family == "cpu" or require in (None, device.family)):
             findings.append(compute.why_not(device, errors, build, nvidia))
     absent = kind not in {device.family for device in devices}
     reason = why_no(kind, build, nvidia) if absent else idle_gpu(build, nvidia)
     if reason:
         findings.append(reason._replace(problem=reason.problem or bool(require)))
+    computing = [device for device in devices if not errors[device]]
     place = next((device.name for device in computing if device.family == kind), "cpu")
-    for package in ("numpy", "torchvision", "torchaudio"):
-        if version := recorded(package):
-            report[package] = version
-            if error := compute.package_error(build, package, place):
-                what = f"{package} {version} does not work with {installed}"
-                findings.append(Finding(what, f"since {error}", fix))
+    others = () if require == "cpu" else packages.OTHERS
+    for package in filter(recorded, (*packages.OURS, *others)):
+        report[package] = recorded(package)
+        finding = packages.check(package, build, place, fix)
+        findings += [finding] if finding else []
     gpus = [each.label for each in computing if "cpu" not in (each.family, require)]
     names = " and ".join(dict.fromkeys(gpus)) or "the CPU"
     report["verdict"] = f"ok: {found} computes on {names}"
@@ -80,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.distributed:
         # Failing connections come with a stack of C++ each; the finding is a line.
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
-    report: Report = {}
+    report: compute.Report = {}
     tensor: list[str] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the findings say it shorter
@@ -88,13 +84,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(build, Finding):
             findings = [build]
         elif options.distributed:
-            report, findings = add_up(build, options.require)
+            report, findings = compute.add_up(build, options.require)
         else:
             report, findings = look(build, options.require)
-            sine, *tensor = compute.sine(build)
-            report["sin"] = [y if math.isfinite(y) else None for y in sine]
+            torch = build.torch
+            sine = torch.sin(torch.tensor(compute.POINTS, dtype=torch.float64))
+            tensor, values = [str(sine)], sine.tolist()
+            report["sin"] = [y if math.isfinite(y) else None for y in values]
             if options.plot is not None:
-                findings += compute.plot(sine, options.plot)
+                findings += compute.plot(values, options.plot)
 
     problems = [finding for finding in findings if finding.problem]
     verdict = str(report.pop("verdict", ""))
@@ -103,16 +101,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     silent = options.distributed and os.environ.get("RANK", "0") != "0"
     if options.json and not silent:
         known = [finding.as_json() for finding in findings]
-        report |= {"findings": known, "verdict": verdict}
-        show(json.dumps(report, indent=2))
+        print(json.dumps({**report, "findings": known, "verdict": verdict}, indent=2))
     elif report and not options.quiet:
         lines = [f"{name}:{fact}" for name, fact in report.items() if name != "sin"]
         notes = [f"note:{finding}" for finding in findings if not finding.problem]
-        show("\n".join([*lines, *tensor, *notes]))
+        print("\n".join([*lines, *tensor, *notes]), flush=True)
     for finding in problems:
         print(f"test-uv: {finding}", file=sys.stderr)
     if not (options.json or options.quiet or silent):
-        show(verdict)
+        print(verdict)
     return 1 if problems else 0
 
 
@@ -130,11 +127,3 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     text = "only add up numbers of the processes that torchrun started"
     parser.add_argument("--distributed", action="store_true", help=text)
     return parser.parse_args(arguments)
-
-
-def show(text: str) -> None:
-    """Print to stdout, whose reader may have seen enough, as `head` does."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,11 +1,13 @@
-"""What computes: each device, and the packages that were compiled for torch."""
+"""What computes: each device by itself, and processes together."""
 
 import math
 import os
+import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import redirect_stderr, redirect_stdout, suppress
+from contextlib import suppress
 from importlib import import_module
-from io import StringIO
+from itertools import compress
 from typing import NamedTuple
 
 from .builds import Build, choose, runs_on, version
@@ -14,6 +16,8 @@ from .findings import Finding, change_to, one_line, set_variable
 from .machine import Nvidia
 
 POINTS = [2 * math.pi * step / 99 for step in range(100)]
+SECONDS = 60  # after which processes that wait for each other end
+Report = dict[str, object]
 
 
 class Device(NamedTuple):
@@ -70,53 +74,24 @@ def why_not(
 ) -> Finding:
     """Explain why a device that torch offers fails, while others may compute."""
     what, why = f"{device.label} does not compute", f"since {errors[device]}"
+    capability = version(device.capability)
     archs = " ".join(build.torch.cuda.get_arch_list()) if device.capability else ""
-    capability, amd = version(device.capability), device.family == "rocm"
-    runs = device.capability in archs if amd else runs_on(capability, archs)
-    if runs or not archs:
+    if device.family != "cuda" or not archs or runs_on(capability, archs):
         return Finding(what, why)
-    code = f"{'' if amd else 'compute capability '}{device.capability}"
-    why = f"since torch for {build.accelerator} has no code for {code}"
-    if amd:
-        return Finding(what, why, f"take a GPU of {archs}")
+    lacks = f"has no code for compute capability {device.capability}"
+    why = f"since torch for {build.accelerator} {lacks}"
     other, driver = choose(nvidia.driver, nvidia.capabilities or [capability])
     if other not in ("", build.accelerator):
         return Finding(what, why, change_to(other, driver))
-    none = f"no build of torch {TORCH_VERSION} has code for all GPUs here"
-    works = [each.name for each, error in errors.items() if not error]
-    cuda = [int(name[5:]) for name in works if name.startswith("cuda:")]
-    if not cuda:
-        return Finding(what, why, f"{none}, another torch_version may")
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
-    chosen = ",".join(visible[i] if any(visible) else str(i) for i in cuda)
-    fix = f"to use the others, {set_variable('CUDA_VISIBLE_DEVICES', chosen)}"
-    return Finding(what, why, f"{none}; {fix}")
-
-
-def package_error(build: Build, package: str, device: str) -> str:
-    """Call what a package has compiled against some build; say what is wrong."""
-    tensor = build.torch.tensor
-    try:
-        with redirect_stderr(StringIO()), redirect_stdout(StringIO()):
-            if package == "numpy":
-                build.torch.from_numpy(build.numpy.array([1.0])).numpy()
-            elif package == "torchvision":
-                boxes, scores = tensor([[0.0, 0.0, 2.0, 2.0]]), tensor([0.5])
-                nms = import_module("torchvision").ops.nms
-                nms(boxes.to(device), scores.to(device), 0.5)
-            else:
-                wave, keep = tensor([0.5, -0.5]), tensor([1.0, 0.0])
-                import_module("torchaudio.functional").lfilter(wave, keep, keep)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever it raises)
-        return one_line(error)
-    return ""
-
-
-def sine(build: Build) -> tuple[list[float], str]:
-    """Return the sine as torch computes it on the CPU, and as it prints it."""
-    torch = build.torch
-    tensor = torch.sin(torch.tensor(POINTS, dtype=torch.float64))
-    return tensor.tolist(), str(tensor)
+    fix = f"no build of torch {TORCH_VERSION} has code for all GPUs here"
+    cuda = [not error for each, error in errors.items() if each.family == "cuda"]
+    names = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(
+        map(str, range(len(cuda)))
+    )
+    if any(cuda):
+        works = ",".join(compress(names.split(","), cuda))
+        fix += f"; to use the others, {set_variable('CUDA_VISIBLE_DEVICES', works)}"
+    return Finding(what, why, fix)
 
 
 def plot(values: Sequence[float], file: str) -> list[Finding]:
@@ -130,3 +105,45 @@ def plot(values: Sequence[float], file: str) -> list[Finding]:
     except Exception as error:  # noqa: BLE001 (of fonts, of image libraries)
         return [Finding(f"--plot {file} fails", f"since {one_line(error)}")]
     return []
+
+
+def add_up(build: Build, require: str | None) -> tuple[Report, list[Finding]]:
+    """Add up a number of each process of torchrun: by nccl on GPUs, else by gloo."""
+    try:
+        names = "RANK", "WORLD_SIZE", "LOCAL_RANK"
+        rank, size, local_rank = (int(os.environ[name]) for name in names)
+    except (KeyError, ValueError):
+        what, why = "--distributed is for torchrun", "which did not start this"
+        command = f"uv run torchrun --nproc-per-node 2 -m {__package__} --distributed"
+        return {}, [Finding(what, why, f"run `{command}`")]
+    what = f"process {rank} of {size} does not reach the others"
+
+    def give_up() -> None:  # what torch waits for can last longer than its timeout
+        finding = Finding(what, f"since no answer came within {SECONDS} s")
+        print(f"test-uv: {finding}", file=sys.stderr, flush=True)
+        os._exit(1)
+
+    timer = threading.Timer(SECONDS, give_up)
+    timer.start()
+    try:
+        torch, dist = build.torch, import_module("torch.distributed")
+        gpus = torch.cuda.device_count() if dist.is_nccl_available() else 0
+        backend = "nccl" if gpus and require != "cpu" else "gloo"
+        if backend == "nccl":
+            torch.cuda.set_device(local_rank)
+        elif require not in (None, "cpu"):
+            return {}, [Finding(f"{require} is required", f"but {backend} is for CPUs")]
+        dist.init_process_group(backend)
+        number = torch.tensor([rank + 1.0]).to("cuda" if backend == "nccl" else "cpu")
+        dist.all_reduce(number)
+        found, expected = number.tolist()[0], size * (size + 1) / 2
+        dist.destroy_process_group()
+    except Exception as error:  # noqa: BLE001 (of stores, sockets and backends)
+        return {}, [Finding(what, f"since {one_line(error)}")]
+    finally:
+        timer.cancel()
+    if found != expected:
+        return {}, [Finding(f"{backend} is wrong", f"since it adds up to {found}")]
+    report = {"processes": size, "backend": backend, "all_reduce": found}
+    verdict = f"ok: {size} processes add up by {backend}"
+    return {**report, "verdict": verdict} if rank == 0 else {}, []

@@ -79,17 +79,13 @@ def set_variable(name: str, value: str = "") -> str:
     return f"run `{windows if os.name == 'nt' else elsewhere}`"
 
 
-def restore(release: str, found: str, pinned: str) -> str:
+def restore(release: str, pinned: str) -> str:
     """Say what to do about an installed build that is not the pinned one."""
-    text, answers = read(PROJECT / "pyproject.toml"), {}
-    if text and not re.search(rf"\btorch=={re.escape(TORCH_VERSION)}(?![\w.])", text):
-        answers["torch_version"] = release
-    indexes = re.findall(r'/(cpu|cu\d+|rocm[\d.]+|xpu)/?"', text)
-    if found in indexes and ACCELERATOR not in indexes:
-        answers["accelerator"] = found
-    if not answers:
+    pin = rf"\btorch=={re.escape(TORCH_VERSION)}(?![\w.])"
+    text = read(PROJECT / "pyproject.toml")
+    if not text or re.search(pin, text):
         return f"run `{sync(pinned)}`"
-    return f"commit what was changed by hand in pyproject.toml and {update(**answers)}"
+    return f"commit pyproject.toml and {update(torch_version=release)}"
 
 
 def edited_by_hand() -> Iterator[Finding]:
@@ -105,6 +101,8 @@ def edited_by_hand() -> Iterator[Finding]:
     project = answers.get("project_name", PACKAGE.name)
     known = "_" * project[:1].isdigit() + re.sub("[-_.]+", "_", project.lower())
     if known != PACKAGE.name:
-        what = f"the package is called {PACKAGE.name}"
-        why = f"but {ANSWERS} says {project}, so that updates miss it"
+        what, why = (
+            f"the package is called {PACKAGE.name}",
+            f"but {ANSWERS} says {project}",
+        )
         yield Finding(what, why, f"commit it and {update(project_name=PACKAGE.name)}")

@@ -1,6 +1,5 @@
 """What is in this machine: NVIDIA's driver, GPUs on the PCI bus, WSL, containers."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -25,18 +24,16 @@ class Nvidia(NamedTuple):
 
 
 def ask_nvidia() -> Nvidia:
-    """Ask nvidia-smi; without it, ask Linux for the driver. To find none is normal."""
+    """Ask nvidia-smi for the driver and GPUs. To find none is normal."""
     in_wsl_only = str(ROOT / "usr/lib/wsl/lib")
     program = shutil.which("nvidia-smi") or shutil.which("nvidia-smi", path=in_wsl_only)
     if not program:
-        loaded = read(ROOT / "proc/driver/nvidia/version")
-        driver = re.search(r"\s(\d{3,}\.\d[\d.]*)\s", loaded)
-        return Nvidia(driver[1] if driver else "")
+        return Nvidia()
     said = ""
     # Drivers before 510 do not know compute_cap.
     for fields in ("driver_version,compute_cap,name", "driver_version,name"):
+        query = [program, f"--query-gpu={fields}", "--format=csv,noheader"]
         try:
-            query = [program, f"--query-gpu={fields}", "--format=csv,noheader"]
             done = subprocess.run(
                 query, capture_output=True, check=False, timeout=SMI_SECONDS
             )
@@ -72,9 +69,7 @@ def in_wsl() -> bool:
 
 
 def container() -> str:
-    """Return what runs this container, nothing if it is none."""
-    if "KUBERNETES_SERVICE_HOST" in os.environ:
-        return "kubernetes"
+    """Return what starts containers such as this, nothing if it is none."""
     if paths(".singularity.d"):
-        return "apptainer"
-    return "docker" if paths(".dockerenv") or paths("run/.containerenv") else ""
+        return "apptainer exec"
+    return "docker run" if paths(".dockerenv") or paths("run/.containerenv") else ""
