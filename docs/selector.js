@@ -236,13 +236,17 @@ export const gpusOf = (table) =>
     row.cards.map((card) => ({ name: card.startsWith(row.maker) ? card : `${row.maker} ${card}`, row })),
   );
 
-/** The GPUs that fit a text best: those with most of its words. */
+/** The GPUs that fit a text best: those with most of its words, a number among them if there is one. */
 export function search(gpus, text) {
   const squash = (name) => name.toLowerCase().replace(/[^a-z0-9+]/g, "");
   const words = text.split(/\s+/).map(squash).filter(Boolean);
-  const scored = gpus.map((gpu) => [words.filter((word) => squash(gpu.name).includes(word)).length, gpu]);
-  const best = Math.max(...scored.map(([score]) => score));
-  return best ? scored.filter(([score]) => score === best).map(([, gpu]) => gpu) : [];
+  const numbers = words.filter((word) => /\d/.test(word));
+  const count = (name, list) => list.filter((word) => squash(name).includes(word)).length;
+  const scored = gpus
+    .filter(({ name }) => !numbers.length || count(name, numbers))
+    .map((gpu) => [count(gpu.name, words), gpu]);
+  const best = Math.max(1, ...scored.map(([score]) => score));
+  return scored.filter(([score]) => score === best).map(([, gpu]) => gpu);
 }
 
 /** The platform of the machine that a GPU is in. */
@@ -320,7 +324,7 @@ const SAY = {
     or: " or ",
     colon: ": ",
     use: (text, first) => (first ? "use " : "") + text,
-    leave: (question, value) => `leave it out of ${question}`,
+    leave: (question) => `leave it out of ${question}`,
     add: (value, first) => (first ? "add " : "") + value,
     noWheels: (key, python) => `${key} has no wheels for Python ${python}`,
     noBuild: (version, key, python) => `torch ${version} has no ${key} build${python && ` for Python ${python}`}`,
@@ -354,15 +358,15 @@ const SAY = {
           return keys.length && `${keys.slice(0, -1).join(", ")}${many ? " and " : ""}${keys.at(-1)} ${said[why]}.`;
         }),
       ].filter(Boolean).join(" "),
-    chosen: (key, version, name, why, floor) =>
-      ` You chose ${key} with torch ${version}, which ${{ code: `has no code for the ${name}`, driver: `needs driver ${floor}`, place: "has no wheels there" }[why]}.`,
+    misfit: (key, version, name, why, floor) =>
+      `${key} with torch ${version} ${{ code: `has no code for the ${name}`, driver: `needs driver ${floor} or newer`, place: `has no wheels for the machine of the ${name}` }[why]}.`,
   },
   zh: {
     and: (items) => items.join("、"),
     or: "，或",
     colon: "：",
     use: (text, first) => (first ? "改用 " : "") + text,
-    leave: (question, value) => `从 ${question} 中去掉 ${value}`,
+    leave: () => "不选它",
     add: (value, first) => (first ? "请加上 " : "") + value,
     noWheels: (key, python) => `${key} 没有 Python ${python} 的安装包`,
     noBuild: (version, key, python) => `torch ${version} 没有${python && ` Python ${python} 的`} ${key} 构建`,
@@ -390,13 +394,13 @@ const SAY = {
           return keys.length && `${keys.join("、")} ${{ code: "不支持它", driver: "需要更新的驱动", place: "在那里没有安装包" }[why]}。`;
         }),
       ].filter(Boolean).join(""),
-    chosen: (key, version, name, why, floor) =>
-      `你选的 ${key}（torch ${version}）${{ code: `不支持 ${name}`, driver: `需要驱动 ${floor}`, place: "在那里没有安装包" }[why]}。`,
+    misfit: (key, version, name, why, floor) =>
+      `torch ${version} 的 ${key} ${{ code: `不支持 ${name}`, driver: `需要驱动 ${floor} 或更新`, place: `没有适合 ${name} 所在机器的安装包` }[why]}。`,
   },
 };
 
 const wayText = (say, way, first) => {
-  if (way.kind === "leave") return say.leave(way.question, way.value);
+  if (way.kind === "leave") return say.leave(way.question);
   if (way.kind === "add") return say.add(way.value, first);
   return say.use(`${way.question}=${way.value}`, first);
 };
@@ -467,6 +471,7 @@ const TEXTS = {
     find: "Filter",
     findHint: "cu126, 2.9, 3.14, aarch64 …",
     count: (shown, all) => `${shown} of ${all}`,
+    table: "Table of all builds",
     torch: "torch",
     nothing: "none",
     choose: (key, version) => `Choose torch ${version} for ${key}`,
@@ -521,6 +526,7 @@ const TEXTS = {
     find: "筛选",
     findHint: "cu126、2.9、3.14、aarch64 …",
     count: (shown, all) => `${shown} / ${all}`,
+    table: "全部构建的表格",
     torch: "torch",
     nothing: "无",
     choose: (key, version) => `选择 torch ${version} 的 ${key}`,
@@ -742,7 +748,9 @@ class Page {
   }
 
   look(question, value) {
-    const refused = this.groups[question].buttons.get(value).getAttribute("aria-disabled") === "true";
+    const { buttons } = this.groups[question];
+    for (const [other, button] of buttons) button.tabIndex = other === value ? 0 : -1;
+    const refused = buttons.get(value).getAttribute("aria-disabled") === "true";
     this.looked = { [question]: refused ? value : null };
     this.notes();
   }
@@ -967,13 +975,13 @@ class Page {
       torch_version: accelerator === advice.accelerator ? advice.torch_version : this.newest,
     };
 
-    // What is recommended, and what of the choice does not fit the machine.
-    let why = this.say(advice.why);
-    const hinders = gpu?.row && gpu.row.family !== "cpu" && accelerator !== "cpu" && listed && !wrong.torch_version && obstacle(table, gpu, state, accelerator, torch_version);
-    if (hinders && accelerator !== advice.accelerator) {
-      why += SAY[language].chosen(accelerator, torch_version, gpu.name, hinders, table.accelerators[accelerator].drivers[state.system]);
-    }
-    write($("why"), why);
+    write($("why"), this.say(advice.why));
+
+    // What of the choice does not fit the machine.
+    const able = gpu?.row && gpu.row.family !== "cpu" && accelerator !== "cpu" && listed && !wrong.torch_version;
+    const why = able && obstacle(table, gpu, state, accelerator, torch_version);
+    const floor = table.accelerators[accelerator].drivers[state.system];
+    this.misfit = why && this.say(["misfit", accelerator, torch_version, gpu.name, why, floor]);
 
     // Chips.
     this.reasons = {
@@ -982,14 +990,14 @@ class Page {
       torch_version: (value) => (listed ? torchProblem(table, answers, value) : null),
     };
     const mark = { accelerator: texts.recommended, torch_version: texts.usual };
-    for (const [question, { buttons }] of Object.entries(this.groups)) {
+    for (const [question, { group, buttons }] of Object.entries(this.groups)) {
       for (const [value, button] of buttons) {
         const problem = this.reasons[question](value);
         const chosen = answers[question] === value;
         const usual = this.usual[question] === value;
         button.setAttribute("aria-checked", String(chosen));
         button.setAttribute("aria-disabled", String(Boolean(problem)));
-        button.tabIndex = chosen ? 0 : -1;
+        button.tabIndex = (group.contains(document.activeElement) ? button === document.activeElement : chosen) ? 0 : -1;
         button.classList.toggle("usual", usual);
         const reason = problem ? sentence(problem, language) : "";
         button.title = reason;
@@ -1067,14 +1075,14 @@ class Page {
     const { table, answers, texts } = this;
     const row = table.accelerators[answers.accelerator];
     const usual = {
-      accelerator: `${row.label}: ${row.gpus}${row.drivers.linux ? texts.driverFrom(row.drivers) : ""}`,
+      accelerator: this.misfit || `${row.label}: ${row.gpus}${row.drivers.linux ? texts.driverFrom(row.drivers) : ""}`,
       torch_version: texts.newest(answers.accelerator, answers.python_version, this.newest),
     };
     for (const [question, text] of Object.entries(usual)) {
       const looked = this.looked[question] ?? answers[question];
       const problem = this.reasons[question](looked);
       const note = $(`${question}-note`);
-      note.classList.toggle("refused", Boolean(problem));
+      note.classList.toggle("refused", Boolean(problem) || (question === "accelerator" && Boolean(this.misfit)));
       if (problem) this.explain(note, problem);
       else write(note, text);
     }
