@@ -39,7 +39,7 @@ const lastPython = (table, version, key) =>
   Object.keys(table.releases[version].wheels).findLast((python) => key in table.releases[version].wheels[python]);
 
 const use = (question, value) => ({ kind: "use", question, value });
-const leave = (question, value) => ({ kind: "leave", question, value });
+const leave = (question, value, named = false) => ({ kind: "leave", question, value, named });
 const add = (value) => ({ kind: "add", question: "platforms", value });
 
 // A problem is a claim, by the name of its sentence, and the ways out of it.
@@ -65,56 +65,94 @@ export function torchProblem(table, { python_version, accelerator }, version) {
   return { claim: ["noBuild", version, accelerator, elsewhere ? python_version : ""], ways };
 }
 
-export function companionProblem(table, answers, name) {
-  const { python_version, accelerator, torch_version } = answers;
-  const { companions, wheels: all } = table.releases[torch_version];
-  const { version, without } = companions[name];
-  const lacks = (python) => accelerator in (without[python] ?? {});
-  if (!lacks(python_version)) return null;
-  const pythons = Object.keys(all).filter((python) => accelerator in all[python] && !lacks(python));
-  const here = Object.keys(wheels(table, torch_version, python_version));
-  const instead = nearest(table, accelerator, here);
-  const ways = [leave("companions", name)];
+/** Whether a companion has no wheels of a build, for no machine. */
+function companionLacks(table, name, version, python, key) {
+  const companion = table.releases[version].companions[name];
+  const gone = companion?.without[python]?.[key] ?? [];
+  return !companion || (wheels(table, version, python)[key] ?? []).every((platform) => gone.includes(platform));
+}
+
+export function companionProblem(table, { python_version, accelerator, torch_version }, name) {
+  if (!companionLacks(table, name, torch_version, python_version, accelerator)) return null;
+  const ways = [leave("companions", [name])];
+  const companion = table.releases[torch_version].companions[name];
+  if (!companion) {
+    const having = Object.keys(table.releases).find(
+      (version) => !companionLacks(table, name, version, python_version, accelerator),
+    );
+    if (having) ways.push(use("torch_version", having));
+    return { claim: ["noCompanion", name, torch_version], ways };
+  }
+  const all = table.releases[torch_version].wheels;
+  const pythons = Object.keys(all).filter((python) => !companionLacks(table, name, torch_version, python, accelerator));
+  const others = Object.keys(all[python_version]).filter(
+    (key) => !companionLacks(table, name, torch_version, python_version, key),
+  );
+  const instead = nearest(table, accelerator, others);
   if (pythons.length) ways.push(use("python_version", pythons.at(-1)));
-  else if (here.includes(instead) && instead !== accelerator) ways.push(use("accelerator", instead));
-  return { claim: ["companionLacks", name, version, accelerator, pythons.length ? python_version : ""], ways };
+  else if (others.includes(instead) && instead !== accelerator) ways.push(use("accelerator", instead));
+  const python = pythons.length ? python_version : "";
+  return { claim: ["companionLacks", name, companion.version, accelerator, python], ways };
+}
+
+/** What the menu says beside a companion that can be chosen. */
+export function companionRemark(table, { torch_version }, name) {
+  const { version } = table.releases[torch_version].companions[name];
+  return [name === "torchaudio" && Number(version.split(".")[1]) > 8 ? "needsCodec" : "version", version];
 }
 
 export function platformProblem(table, { torch_version }, platform) {
   const ends = (version) => !Object.values(table.releases[version].macos).flat().includes(platform);
   if (table.platforms[platform].system !== "macos" || !ends(torch_version)) return null;
   const last = Object.keys(table.releases).find((version) => !ends(version));
-  return { claim: ["platformEnds", platform, last], ways: [leave("platforms", platform), use("torch_version", last)] };
+  return { claim: ["platformEnds", platform, last], ways: [leave("platforms", [platform]), use("torch_version", last)] };
 }
 
-/** The platforms that a project is for: those with the build, of which a GPU's needs one that is no Mac. */
-function environmentsOf(table, { python_version, accelerator, torch_version, platforms }) {
-  const onIndex = wheels(table, torch_version, python_version)[accelerator] ?? [];
+/** Platform -> what has no wheels there: the build, or companions. macOS takes PyPI's, whatever the accelerator. */
+function lacking(table, { python_version, accelerator, torch_version, companions }) {
+  const release = table.releases[torch_version];
+  const here = [...(wheels(table, torch_version, python_version)[accelerator] ?? []), ...(release.macos[python_version] ?? [])];
+  const without = (name) => release.companions[name].without[python_version]?.[accelerator] ?? [];
+  const rows = Object.keys(table.platforms).map((platform) => [
+    platform,
+    [...(here.includes(platform) ? [] : [accelerator]), ...companions.filter((name) => without(name).includes(platform))],
+  ]);
+  return Object.fromEntries(rows.filter(([, missing]) => missing.length));
+}
+
+/** The platforms that a project is for: those with all wheels, of which a GPU's needs one that is no Mac. */
+function environmentsOf(table, answers) {
+  const { python_version, accelerator, torch_version, platforms } = answers;
   const onPypi = table.releases[torch_version].macos[python_version] ?? [];
-  const left = Object.keys(table.platforms).filter(
-    (name) => platforms.includes(name) && (onIndex.includes(name) || onPypi.includes(name)),
-  );
+  const missing = lacking(table, answers);
+  const left = Object.keys(table.platforms).filter((name) => platforms.includes(name) && !(name in missing));
   return accelerator === "cpu" || left.some((name) => !onPypi.includes(name)) ? left : [];
 }
 
 function platformsProblem(table, answers) {
   if (environmentsOf(table, answers).length) return null;
-  const { python_version, accelerator, torch_version, platforms } = answers;
+  const { python_version, accelerator, torch_version, platforms, companions } = answers;
+  const missing = lacking(table, answers);
+  const gone = platforms.flatMap((platform) => missing[platform] ?? []);
+  const without = companions.filter((name) => gone.includes(name));
+  const possible = wheels(table, torch_version, python_version)[accelerator].filter((platform) => !(platform in missing));
   return {
-    claim: ["noPlatform", platforms, accelerator, torch_version, python_version],
-    ways: wheels(table, torch_version, python_version)[accelerator].map(add),
+    claim: ["noPlatform", platforms, accelerator, torch_version, without, python_version],
+    ways: [...possible.map(add), ...(without.length ? [leave("companions", without, true)] : [])],
+    waysFirst: true,
   };
 }
 
 /** What the menu says beside a platform that can be chosen. */
-export function platformRemark(table, { python_version, accelerator, torch_version }, platform) {
+export function platformRemark(table, answers, platform) {
+  const { python_version, accelerator, torch_version } = answers;
   const release = table.releases[torch_version];
-  const onPypi = (release.macos[python_version] ?? []).includes(platform);
-  if (!onPypi && !(wheels(table, torch_version, python_version)[accelerator] ?? []).includes(platform)) {
-    const reason = release.left_out[accelerator]?.[platform];
-    return reason ? ["leftOut", reason] : ["dropsOut", accelerator, python_version];
+  const missing = lacking(table, answers)[platform];
+  if (missing) {
+    const reason = release.left_out[missing[0]]?.[platform];
+    return reason ? ["leftOut", reason] : ["dropsOut", missing, python_version];
   }
-  if (!onPypi) return null;
+  if (!(release.macos[python_version] ?? []).includes(platform)) return null;
   return ["fromPypi", accelerator === "cpu" ? "" : accelerator, release.macos_oldest > 11 ? release.macos_oldest : ""];
 }
 
@@ -127,19 +165,17 @@ export function mayLack(table, { accelerator, torch_version }, key) {
   return newer.includes(torch_version) ? [...lacks, `torch ${torch_version}`] : lacks;
 }
 
-/** Everything that is wrong with answers, as the template would refuse it: question -> problems. */
+/** What the template would refuse of answers: the first question that it would stop at -> its problems. */
 export function problems(table, answers) {
   const accelerator = acceleratorProblem(table, answers, answers.accelerator);
   if (accelerator) return { accelerator: [accelerator] };
   const torch = torchProblem(table, answers, answers.torch_version);
   if (torch) return { torch_version: [torch] };
-  const offered = table.releases[answers.torch_version].companions;
-  const found = {
-    companions: answers.companions.filter((name) => name in offered).map((name) => companionProblem(table, answers, name)),
-    platforms: [...answers.platforms.map((name) => platformProblem(table, answers, name)), platformsProblem(table, answers)],
-  };
-  const entries = Object.entries(found).map(([question, list]) => [question, list.filter(Boolean)]);
-  return Object.fromEntries(entries.filter(([, list]) => list.length));
+  const companions = answers.companions.map((name) => companionProblem(table, answers, name)).filter(Boolean);
+  if (companions.length) return { companions };
+  const single = answers.platforms.map((name) => platformProblem(table, answers, name));
+  const platforms = [...single, platformsProblem(table, answers)].filter(Boolean);
+  return platforms.length ? { platforms } : {};
 }
 
 // What is rendered -----------------------------------------------------------------------------------------------
@@ -152,9 +188,8 @@ function requiresPython(table, answers, environments) {
   const gaps = [];
   for (const python of table.pythons.slice(table.pythons.indexOf(python_version))) {
     const having = [...(wheels(table, torch_version, python)[accelerator] ?? []), ...(release.macos[python] ?? [])];
-    const whole =
-      environments.every((platform) => having.includes(platform)) &&
-      companions.every((name) => !(accelerator in (release.companions[name].without[python] ?? {})));
+    const gone = companions.flatMap((name) => release.companions[name].without[python]?.[accelerator] ?? []);
+    const whole = environments.every((platform) => having.includes(platform) && !gone.includes(platform));
     (whole ? covered : gaps).push(python);
   }
   const minor = (python) => Number(python.slice(2));
@@ -324,16 +359,19 @@ const SAY = {
     or: " or ",
     colon: ": ",
     use: (text, first) => (first ? "use " : "") + text,
-    leave: (question) => `leave it out of ${question}`,
+    leave: ({ question, value, named }) => `leave ${named ? value.join(" and ") : "it"} out of ${question}`,
     add: (value, first) => (first ? "add " : "") + value,
     noWheels: (key, python) => `${key} has no wheels for Python ${python}`,
     noBuild: (version, key, python) => `torch ${version} has no ${key} build${python && ` for Python ${python}`}`,
     companionLacks: (name, version, key, python) => `${name} ${version} has no ${key} wheels${python && ` for Python ${python}`}`,
+    noCompanion: (name, version) => `no ${name} is known to fit torch ${version}`,
+    version: (version) => version,
+    needsCodec: (version) => `${version}; loading and saving files needs torchcodec`,
     platformEnds: (platform, version) => `${platform} ends with torch ${version}`,
-    noPlatform: (platforms, key, version, python) =>
-      `${platforms.join(" and ") || "no platform"} ${platforms.length > 1 ? "have" : "has"} no ${key} wheels of torch ${version} for Python ${python}`,
+    noPlatform: (platforms, key, version, without, python) =>
+      `${platforms.join(" and ") || "no platform"} ${platforms.length > 1 ? "have" : "has"} no ${key} wheels of torch ${version}${without.length ? ` with ${without.join(" and ")}` : ""} for Python ${python}`,
     leftOut: (reason) => `drops out: ${reason}`,
-    dropsOut: (key, python) => `drops out: no ${key} wheels for Python ${python} there`,
+    dropsOut: (missing, python) => `drops out: no ${missing.join(" and ")} wheels for Python ${python} there`,
     fromPypi: (key, oldest) => `PyPI's wheels${key && `, without ${key}`}${oldest && `, macOS ${oldest} or newer`}`,
     mayLack: (items) => `, may lack ${items.join(" and ")}`,
     anyMachine: () => "cpu runs on every machine. Name your GPU to get the build for it.",
@@ -366,16 +404,19 @@ const SAY = {
     or: "，或",
     colon: "：",
     use: (text, first) => (first ? "改用 " : "") + text,
-    leave: () => "不选它",
+    leave: ({ value, named }) => `不选${named ? ` ${value.join("、")}` : "它"}`,
     add: (value, first) => (first ? "请加上 " : "") + value,
     noWheels: (key, python) => `${key} 没有 Python ${python} 的安装包`,
     noBuild: (version, key, python) => `torch ${version} 没有${python && ` Python ${python} 的`} ${key} 构建`,
     companionLacks: (name, version, key, python) => `${name} ${version} 没有${python && ` Python ${python} 的`} ${key} 安装包`,
+    noCompanion: (name, version) => `没有与 torch ${version} 配套的 ${name}`,
+    version: (version) => version,
+    needsCodec: (version) => `${version}；读写音频文件需要 torchcodec`,
     platformEnds: (platform, version) => `${platform} 只支持到 torch ${version}`,
-    noPlatform: (platforms, key, version, python) =>
-      `${platforms.length ? `${platforms.join("、")} ` : "没有选平台，"}没有 torch ${version}、Python ${python} 的 ${key} 安装包`,
+    noPlatform: (platforms, key, version, without, python) =>
+      `${platforms.length ? `${platforms.join("、")} ` : "没有选平台，"}没有 torch ${version}${without.map((name) => `、${name}`).join("")} 在 Python ${python} 上的 ${key} 安装包`,
     leftOut: (reason) => `不在项目里：${reason}`,
-    dropsOut: (key, python) => `不在项目里：没有 Python ${python} 的 ${key} 安装包`,
+    dropsOut: (missing, python) => `不在项目里：没有 Python ${python} 的 ${missing.join("、")} 安装包`,
     fromPypi: (key, oldest) => `用 PyPI 的安装包${key && `，不带 ${key}`}${oldest && `，需要 macOS ${oldest} 或更新`}`,
     mayLack: (items) => `，可能缺少 ${items.join("、")}`,
     anyMachine: () => "cpu 在任何机器上都能运行。填写 GPU 型号，就能得到适合它的构建。",
@@ -400,7 +441,7 @@ const SAY = {
 };
 
 const wayText = (say, way, first) => {
-  if (way.kind === "leave") return say.leave(way.question);
+  if (way.kind === "leave") return say.leave(way);
   if (way.kind === "add") return say.add(way.value, first);
   return say.use(`${way.question}=${way.value}`, first);
 };
@@ -415,7 +456,7 @@ function pieces(problem, language) {
     return place ? [say.or, piece] : [piece];
   });
   const claim = say[name](...facts);
-  return problem.ways[0].kind === "add" ? [...ways, say.colon, claim] : [claim, say.colon, ...ways];
+  return problem.waysFirst ? [...ways, say.colon, claim] : [claim, say.colon, ...ways];
 }
 
 /** A problem as one line; in English it is the template's. */
@@ -455,7 +496,6 @@ const TEXTS = {
     recommended: "recommended",
     usual: "the default",
     newest: (key, python, version) => `With ${key} and Python ${python} the default is ${version}, the newest release that has its wheels.`,
-    notOffered: (name, version) => `${name} has no release for torch ${version}`,
     result: (answers) => `torch ${answers.torch_version} · ${answers.accelerator} · Python ${answers.python_version}`,
     fine: (platforms, python) => `For ${platforms.join(", ")}; Python ${python}.`,
     share: "Copy link",
@@ -510,7 +550,6 @@ const TEXTS = {
     recommended: "推荐",
     usual: "默认",
     newest: (key, python, version) => `${key} 和 Python ${python} 默认用 ${version}：有这种安装包的最新版本。`,
-    notOffered: (name, version) => `没有与 torch ${version} 配套的 ${name}`,
     result: (answers) => `torch ${answers.torch_version} · ${answers.accelerator} · Python ${answers.python_version}`,
     fine: (platforms, python) => `平台：${platforms.join("、")}；Python ${python}。`,
     share: "复制链接",
@@ -585,12 +624,10 @@ export function answersOf(table, state) {
   const accelerator = state.accelerator ?? advice.accelerator;
   const usual = table.defaults[python_version][accelerator] ?? table.accelerators[accelerator].releases[0];
   const torch_version = state.torch_version ?? (accelerator === advice.accelerator ? advice.torch_version : usual);
-  const offered = table.releases[torch_version].companions;
   const answers = {
     ...Object.fromEntries(Object.keys(defaults(table)).map((name) => [name, state[name]])),
     accelerator,
     torch_version,
-    companions: state.companions.filter((name) => name in offered),
     pypi_mirror: state.pypi_mirror ?? siteOf(table, state.mirror),
   };
   return { answers, advice, gpu };
@@ -701,10 +738,11 @@ class Page {
 
   follow(way) {
     const now = this.state[way.question];
-    const items = way.kind === "leave" ? now.filter((item) => item !== way.value) : [...(now ?? []), way.value];
+    const items = way.kind === "leave" ? now.filter((item) => !way.value.includes(item)) : [...(now ?? []), way.value];
     this.change({ [way.question]: way.kind === "use" ? way.value : items });
     const { groups, rows } = this;
-    (groups[way.question]?.buttons.get(way.value) ?? rows[way.question]?.get(way.value)?.box)?.focus();
+    const [value] = [way.value].flat();
+    (groups[way.question]?.buttons.get(value) ?? rows[way.question]?.get(value)?.box)?.focus();
   }
 
   // Controls. Choices that cannot be had keep their place in the order of keys, so that everyone hears the reason.
@@ -1006,17 +1044,15 @@ class Page {
     }
 
     // Rows.
-    const release = table.releases[torch_version];
+    const known = !wrong.accelerator && !wrong.torch_version;
     for (const [name, { box, note }] of this.rows.companions) {
-      const there = release.companions[name];
-      const problem = there && !wrong.accelerator && !wrong.torch_version ? companionProblem(table, answers, name) : null;
-      this.row(box, note, state.companions.includes(name), problem, there ? there.version : texts.notOffered(name, torch_version), !there);
+      const problem = known ? companionProblem(table, answers, name) : null;
+      this.row(box, note, state.companions.includes(name), problem, known && !problem ? companionRemark(table, answers, name) : null);
     }
     for (const [name, { box, note }] of this.rows.platforms) {
-      const known = !wrong.accelerator && !wrong.torch_version;
-      const problem = platformProblem(table, answers, name);
-      const said = known && platformRemark(table, answers, name);
-      this.row(box, note, state.platforms.includes(name), problem, said ? this.say(said) : "");
+      const problem = known ? platformProblem(table, answers, name) : null;
+      const said = known && !wrong.companions && !problem ? platformRemark(table, answers, name) : null;
+      this.row(box, note, state.platforms.includes(name), problem, said);
     }
     for (const option of $("mirror").options) {
       const lacks = mayLack(table, answers, option.value);
@@ -1051,12 +1087,12 @@ class Page {
     this.link();
   }
 
-  row(box, note, chosen, problem, text, absent = false) {
-    box.checked = chosen && !absent;
-    box.setAttribute("aria-disabled", String((Boolean(problem) && !chosen) || absent));
+  row(box, note, chosen, problem, said) {
+    box.checked = chosen;
+    box.setAttribute("aria-disabled", String(Boolean(problem) && !chosen));
     note.classList.toggle("refused", Boolean(problem));
     if (problem) this.explain(note, problem, chosen);
-    else write(note, text);
+    else write(note, said ? this.say(said) : "");
   }
 
   /** Write a problem, with its ways out to click. */
@@ -1086,7 +1122,7 @@ class Page {
       if (problem) this.explain(note, problem);
       else write(note, text);
     }
-    const together = problems(table, answers).platforms?.find((problem) => problem.ways[0].kind === "add");
+    const together = problems(table, answers).platforms?.find((problem) => problem.waysFirst);
     $("platforms-note").classList.toggle("refused", Boolean(together));
     if (together) this.explain($("platforms-note"), together);
     else write($("platforms-note"), texts.dropping);

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from support import ROOT, TABLE, run
 
 Compile = Callable[..., subprocess.CompletedProcess[str]]
@@ -102,6 +103,31 @@ def test_wheels_that_cannot_be_used_are_left_out(compiled: Compile, tmp_path: Pa
     assert set(release["left_out"]["cu118"]) == {"windows-x86_64"}
 
 
+def test_cards_say_what_runs_them() -> None:
+    rows = {card: row for row in TABLE["cards"] for card in row["cards"]}
+    assert rows["RTX 4090"]["archs"] == ["sm_80", "sm_86"]
+    assert "machine" not in rows["H100"]
+    assert rows["GH200"] == rows["H100"] | {"machine": "aarch64", "cards": ["GH200"]}
+    assert rows["Jetson Orin NX"]["own_builds"]
+    assert rows["Jetson Orin NX"]["archs"] == []
+    mi300, mi50, none = (rows[name] for name in ("MI300X", "MI50", "RX 6700 XT"))
+    assert (mi300["accelerators"][0], mi300["torch"]) == ("rocm6.0", "2.3.0")
+    assert (mi50["accelerators"][-1], mi50["torch"]) == (
+        "rocm6.3",
+        "2.1.0",
+    )  # ROCm 6.4 has no libraries for it
+    assert (none["accelerators"], none.get("torch")) == ([], None)
+    assert rows["Arc B580"]["torch"] == "2.7.0"
+    names = yaml.safe_load((ROOT / "data/cards.yml").read_text())
+    listed = [
+        card
+        for maker in names.values()
+        for row in maker["series"]
+        for card in row["cards"] + row.get("more", [])
+    ]
+    assert sorted(rows) == sorted(listed)
+
+
 def test_the_menu_begins_with_what_has_the_newest_torch() -> None:
     """In a family: the oldest accelerator of the newest torch first, then older releases, the newest first."""
     rows = TABLE["defaults"]["3.12"]
@@ -135,6 +161,8 @@ def test_the_menu_begins_with_what_has_the_newest_torch() -> None:
         ("accelerators", "checked: 2026-11-23", "checked: last week", "accelerators.yml: drivers/checked"),
         ("accelerators", "family: xpu", "family: cpu", "families have to stand together"),
         ("platforms", "system: windows", "system: dos", "'dos' is not one of"),
+        ("cards", 'codename: Battlemage, kind: desktop, menu: true, torch: "2.7"', 'codename: Battlemage, kind: desktop, menu: true, torch: "1.7"', "cards.yml: Arc B: builds.yml has no torch 1.7"),
+        ("cards", '- torch: ["2.5"]\n      architectures: [gfx900', '- torch: ["2.5"]\n      architectures: [gfx901', "cards.yml: gfx900: torch 2.5.1 for rocm6.1 breaks the order of releases"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_in_one_line(

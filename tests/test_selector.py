@@ -116,6 +116,8 @@ REFUSALS = JINJA.from_string("""\
 {% if not found %}{{ note("torch_version", torch_problem(torch_version)) }}{% endif %}
 {% if not found %}
 {% for name in companions %}{{ note("companions", companion_problem(name)) }}{% endfor %}
+{% endif %}
+{% if not found %}
 {% for platform in platforms %}{{ note("platforms", platform_problem(platform)) }}{% endfor %}
 {{ note("platforms", platforms_problem()) }}
 {% endif %}
@@ -183,10 +185,11 @@ def test_every_release_for_every_accelerator(visit, record_property, python: str
     record_property("refusals of the selector equal to the template's", refused)
 
 
-def test_platforms_companions_and_mirrors(visit, record_property) -> None:
-    """For each accelerator with its newest and its oldest release; the mirrors take turns."""
+def sample() -> list[Answers]:
+    """Platforms and companions for each accelerator with its newest and a middle release; mirrors and Pythons take turns."""
     sites = itertools.cycle(itertools.product(TABLE["mirrors"], ["official", *TABLE["pypi_mirrors"]]))
     some_platforms = [
+        PLATFORMS,
         list(TABLE["platforms"]),
         ["windows-x86_64"],
         ["linux-x86_64", "linux-aarch64"],
@@ -194,31 +197,58 @@ def test_platforms_companions_and_mirrors(visit, record_property) -> None:
         ["macos-x86_64"],
         [],
     ]
-    combinations = []
+    some_companions = [[], COMPANIONS, *([name] for name in COMPANIONS)]
+    found = []
     for accelerator in ACCELERATORS:
         releases = TABLE["accelerators"][accelerator]["releases"]
-        for version in (releases[0], releases[-1]):
+        for version in (releases[0], releases[len(releases) // 2]):
             pythons = [python for python in PYTHONS if has_wheels(version, accelerator, python)]
-            offered = [name for name in COMPANIONS if name in RELEASES[version]["companions"]]
-            companions = [[], offered, *([name] for name in offered)]
-            for platforms, chosen in itertools.product(some_platforms, companions):
-                for python in (pythons[0], pythons[-1]):
-                    mirror, pypi_mirror = next(sites)
-                    combinations.append(
-                        {
-                            "python_version": python,
-                            "accelerator": accelerator,
-                            "torch_version": version,
-                            "platforms": platforms,
-                            "companions": chosen,
-                            "mirror": mirror,
-                            "pypi_mirror": pypi_mirror,
-                        }
-                    )
-    equal, refused = compare(visit(), combinations)
-    assert min(equal, refused) > 500
-    record_property("blocks of the selector equal to the template's", equal)
-    record_property("refusals of the selector equal to the template's", refused)
+            turns = itertools.cycle(pythons)
+            for platforms, companions in itertools.product(some_platforms, some_companions):
+                build = {"python_version": next(turns), "accelerator": accelerator, "torch_version": version}
+                mirror, pypi_mirror = next(sites)
+                chosen = {"platforms": platforms, "companions": companions}
+                found.append({**build, **chosen, "mirror": mirror, "pypi_mirror": pypi_mirror})
+    return found
+
+
+def test_platforms_companions_and_mirrors(visit, record_property) -> None:
+    equal, refused = compare(visit(), sample())
+    assert min(equal, refused) > 300
+    record_property("blocks of the selector's sample equal to the template's", equal)
+    record_property("refusals of the selector's sample equal to the template's", refused)
+
+
+LABELS = JINJA.from_string("""\
+{% from "rules/menus.jinja" import companion_label, companion_problem, mirror_label, platform_label, platform_problem with context %}
+{% set found = {} %}
+{% for key in builds.mirrors %}{% set _ = found.update({key: mirror_label(key)}) %}{% endfor %}
+{% for name in builds.companions if not companion_problem(name) %}{% set _ = found.update({name: companion_label(name)}) %}{% endfor %}
+{% for name in builds.platforms if not platform_problem(name) %}{% set _ = found.update({name: platform_label(name)}) %}{% endfor %}
+{{ found | to_json }}""")
+REMARKS = """async (all) => {
+    const { companionProblem, companionRemark, mayLack, platformProblem, platformRemark, remark } = await import("./selector.js");
+    const table = await (await fetch("builds.json")).json();
+    return all.map((answers) => {
+        const said = (parts) => (parts ? ` ${remark(parts)}` : "");
+        const lacks = (key) => { const items = mayLack(table, answers, key); return items.length ? remark(["mayLack", items]) : ""; };
+        const companions = table.companions.filter((name) => !companionProblem(table, answers, name));
+        const platforms = Object.keys(table.platforms).filter((name) => !platformProblem(table, answers, name));
+        return Object.fromEntries([
+            ...Object.entries(table.mirrors).map(([key, { label }]) => [key, `${key} ${label}${lacks(key)}`]),
+            ...companions.map((name) => [name, name + said(companionRemark(table, answers, name))]),
+            ...platforms.map((name) => [name, name + said(platformRemark(table, answers, name))]),
+        ]);
+    });
+}"""
+
+
+def test_remarks_are_those_of_the_menus(visit) -> None:
+    """Which platforms drop out, what a mirror may lack."""
+    possible = [answers for answers in sample()[::4] if "companions" not in refusals(answers)]
+    for answers, got in zip(possible, visit().evaluate(REMARKS, possible), strict=True):
+        labels = json.loads(LABELS.render(CONTEXT | {"_copier_answers": answers} | answers))
+        assert got == {key: " ".join(label.split()) for key, label in labels.items()}, answers
 
 
 def of(accelerator: str, python: str = PYTHON, **answers: object) -> Answers:
@@ -572,7 +602,10 @@ def test_the_table_is_filtered_linked_and_chosen_from(visit) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
 def test_axe_finds_nothing(visit, locale: str, scheme: str) -> None:
-    fine, refused = "?gpu=NVIDIA+RTX+4090&companions=torchvision&find=2.14.1", "?python_version=3.14&accelerator=cu118&find=cu118"
+    fine, refused = (
+        "?gpu=NVIDIA+RTX+4090&companions=torchvision&find=2.14.1",
+        "?python_version=3.14&accelerator=cu118&find=cu118",
+    )
     for viewport, query in ((DESKTOP, fine), (PHONE, refused)):
         page = visit(query, locale=locale, color_scheme=scheme, viewport=viewport)
         page.locator("#gpu").click()  # with the list open
