@@ -4,6 +4,7 @@ English ones, and what they say about questions, files and figures is so.
 Only hosts have stand-ins: a replica of PyTorch's index with the real wheel for the CPU, and a clone of this template.
 """
 
+import inspect
 import json
 import re
 import shutil
@@ -293,49 +294,6 @@ def test_commands_of_the_chinese_readme(hosts: dict[str, str], tmp_path: Path) -
     assert (project / "README.md").read_text(encoding="utf-8").count("## 更新时遇到冲突") == 1
 
 
-# What executes the commands of each section.
-EXECUTED: dict[str, dict[str, Callable[..., object] | str]] = {
-    "README.md": {
-        "Start a project": test_commands_of_the_readme,
-        "I have a project already": "tests/test_adopt.py",
-        "Change and update": test_commands_of_the_readme,
-        "A laptop and a server": test_commands_of_the_page_on_several_builds,
-        "More": test_repository.test_ci_runs_the_commands_of_the_readme,
-    },
-    "docs/ci.md": {"A project in a subfolder": test_commands_of_the_page_on_ci},
-    "docs/mirrors.md": {
-        "For everyone who uses the project": test_commands_of_the_page_on_mirrors,
-        "For you alone": test_mirrors.test_mirror_for_one_person,
-        "From China": test_commands_of_the_page_on_mirrors,
-    },
-    "docs/offline.md": {
-        "A new project": test_mirrors.test_new_project_starts_without_internet,
-        "A project that exists already": test_mirrors.test_lock_is_installed_without_internet,
-    },
-    "docs/questions.md": {"Other tools": test_commands_of_the_readme},
-    "docs/renaming.md": {"": rename},
-    "docs/several-builds.md": {
-        "Start with two builds": test_commands_of_the_page_on_several_builds,
-        "Add a build to a project": test_commands_of_the_page_on_several_builds,
-    },
-    "docs/test-uv.md": {
-        "Run it": test_commands_of_the_readme,
-        "Insist on a device": test_commands_of_the_readme,
-    },
-    "docs/updates.md": {
-        "Change an answer": test_commands_of_the_readme,
-        "Take a newer version of the template": test_commands_of_the_readme,
-        "If an update conflicts": "test_conflict_is_what_the_pages_say",
-        "Undo an update": test_commands_of_the_readme,
-    },
-}
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_every_command_is_executed(page: str) -> None:
-    assert with_commands(PAGES[page]) == set(EXECUTED.get(page, {}))
-
-
 @pytest.mark.parametrize("page", [page for page in PAGES if page != "README.md"])
 def test_chinese_pages_have_the_same_commands(page: str) -> None:
     assert blocks(in_chinese(page)) == blocks(PAGES[page])
@@ -434,6 +392,54 @@ def test_rendered_readme_links_to_pages_that_exist(render: Render, language: str
     for page in pages:
         assert (ROOT / page).is_file()
         assert page.endswith(".zh-CN.md") is (language == "zh")
+
+
+# Nothing is left out ------------------------------------------------------------------------------------------
+
+# What executes the commands of each section.
+EXECUTED: dict[str, dict[str, Callable[..., object] | None]] = {
+    "README.md": {
+        "Start a project": test_commands_of_the_readme,
+        "I have a project already": None,  # tests/test_adopt.py
+        "Change and update": test_commands_of_the_readme,
+        "A laptop and a server": test_commands_of_the_page_on_several_builds,
+        "More": test_repository.test_ci_runs_the_commands_of_the_readme,
+    },
+    "docs/ci.md": {"A project in a subfolder": test_commands_of_the_page_on_ci},
+    "docs/mirrors.md": {
+        "For everyone who uses the project": test_commands_of_the_page_on_mirrors,
+        "For you alone": test_mirrors.for_one_person,
+        "From China": test_commands_of_the_page_on_mirrors,
+    },
+    "docs/offline.md": {
+        "A new project": test_mirrors.test_new_project_starts_without_internet,
+        "A project that exists already": test_mirrors.test_lock_is_installed_without_internet,
+    },
+    "docs/questions.md": {"Other tools": test_commands_of_the_readme},
+    "docs/renaming.md": {"": rename},
+    "docs/several-builds.md": {
+        "Start with two builds": test_commands_of_the_page_on_several_builds,
+        "Add a build to a project": test_commands_of_the_page_on_several_builds,
+    },
+    "docs/test-uv.md": {
+        "Run it": test_commands_of_the_readme,
+        "Insist on a device": test_commands_of_the_readme,
+    },
+    "docs/updates.md": {
+        "Change an answer": test_commands_of_the_readme,
+        "Take a newer version of the template": test_commands_of_the_readme,
+        "If an update conflicts": test_conflict_is_what_the_pages_say,
+        "Undo an update": test_commands_of_the_readme,
+    },
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_is_executed(page: str) -> None:
+    executed = EXECUTED.get(page, {})
+    assert with_commands(PAGES[page]) == set(executed)
+    for heading, function in executed.items():
+        assert function is None or (heading or page) in inspect.getsource(function)
 
 
 # What they say -----------------------------------------------------------------------------------------------
