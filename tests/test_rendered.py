@@ -25,9 +25,9 @@ MODULES = (
     "cli",
     "compute",
     "constants",
-    "distributed",
     "findings",
     "machine",
+    "packages",
     "reasons",
 )
 
