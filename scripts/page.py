@@ -2,9 +2,10 @@
 
     uv run scripts/page.py [PORT]
 
-Tests and pictures open the same.
+Tests and scripts/screens.py open the same in the system's browser.
 """
 
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +15,14 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from playwright.sync_api import Browser, sync_playwright
+
 ROOT = Path(__file__).resolve().parent.parent
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Files of docs/; builds.json is that of rules/, which the workflow of Pages copies beside them."""
+    """Files of docs/; builds.json is that of rules/, which the workflow for Pages copies beside them."""
 
     def translate_path(self, path: str) -> str:
         if path.partition("?")[0] == "/builds.json":
@@ -26,7 +30,7 @@ class Handler(SimpleHTTPRequestHandler):
         return super().translate_path(path)
 
     def log_message(self, format: str, *args: Any) -> None:
-        pass
+        """Say nothing of requests."""
 
 
 @contextmanager
@@ -36,6 +40,20 @@ def served(port: int = 0) -> Iterator[str]:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
+
+
+def program() -> str | None:
+    """Find the system's browser."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """Start the system's browser, without a window."""
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=program())
+        yield chromium
+        chromium.close()
 
 
 if __name__ == "__main__":

@@ -8,22 +8,26 @@ every choice, and its controls for a fixed sample.
 import itertools
 import json
 import os
+import re
 import shlex
-import shutil
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from page import served
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from axe_playwright_python.sync_playwright import Axe
+from compile import covers
+from page import BROWSERS, program, served
+from page import browser as system_browser
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from support import (
     ACCELERATORS,
     COMPANIONS,
     PYTHON,
     PYTHONS,
     RELEASES,
+    ROOT,
     TABLE,
     default_release,
     has_wheels,
@@ -51,15 +55,11 @@ def site() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The system's chromium. Where there is none the tests are skipped, but fail in CI."""
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    program = next(filter(None, map(shutil.which, names)), None)
-    if not program:
-        reason = f"no browser: none of {', '.join(names)} is on PATH"
+    if not program():
+        reason = f"no browser: none of {', '.join(BROWSERS)} is on PATH"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program)
-        yield browser
-        browser.close()
+    with system_browser() as chromium:
+        yield chromium
 
 
 @pytest.fixture
