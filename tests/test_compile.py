@@ -128,6 +128,18 @@ def test_cards_say_what_runs_them() -> None:
     assert sorted(rows) == sorted(listed)
 
 
+@pytest.mark.parametrize("page", ["builds.md", "builds.zh-CN.md"])
+def test_the_page_names_all_keys(page: str) -> None:
+    """And its example is true."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?`) \|", text, re.MULTILINE)
+    assert sorted(key for row in rows for key in re.findall("`(.*?)`", row)) == sorted(
+        TABLE.keys() - {"schema"}
+    )
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert run(sys.executable, "-c", example, cwd=ROOT / "rules").stdout == "True\n"
+
+
 def test_the_menu_begins_with_what_has_the_newest_torch() -> None:
     """In a family: the oldest accelerator of the newest torch first, then older releases, the newest first."""
     rows = TABLE["defaults"]["3.12"]
