@@ -355,7 +355,6 @@ const FAMILIES = { cpu: "CPU", cuda: "CUDA", rocm: "ROCm", xpu: "XPU" };
 // English problems are the template's words; tests compare them.
 const SAY = {
   en: {
-    and: (items) => items.join(" and "),
     or: " or ",
     colon: ": ",
     use: (text, first) => (first ? "use " : "") + text,
@@ -400,7 +399,6 @@ const SAY = {
       `${key} with torch ${version} ${{ code: `has no code for the ${name}`, driver: `needs driver ${floor} or newer`, place: `has no wheels for the machine of the ${name}` }[why]}.`,
   },
   zh: {
-    and: (items) => items.join("、"),
     or: "，或",
     colon: "：",
     use: (text, first) => (first ? "改用 " : "") + text,
@@ -475,7 +473,7 @@ const TEXTS = {
     machine: "Your machine",
     gpu: "GPU",
     gpus: "GPUs",
-    gpuHint: "4090, H100, 7900 XTX, Arc, M3 …",
+    gpuHint: "4090, 7900 XTX, M3 …",
     none: "No GPU",
     unknown: "No GPU of this name is known here.",
     driver: "NVIDIA driver",
@@ -529,7 +527,7 @@ const TEXTS = {
     machine: "你的机器",
     gpu: "GPU",
     gpus: "GPU 列表",
-    gpuHint: "4090、H100、7900 XTX、Arc、M3 …",
+    gpuHint: "4090、7900 XTX、M3 …",
     none: "没有 GPU",
     unknown: "这里没有这个型号。",
     driver: "NVIDIA 驱动",
@@ -866,6 +864,7 @@ class Page {
         item.addEventListener("pointerdown", (event) => event.preventDefault()); // the field keeps the focus
         item.addEventListener("click", () => take(shown[index]));
       });
+      if (!found.length) items.push(el("li", { role: "option", "aria-disabled": "true" }, this.texts.unknown));
       list.replaceChildren(...items);
       list.hidden = false;
       input.setAttribute("aria-expanded", "true");
@@ -888,6 +887,8 @@ class Page {
       } else if (event.key === "Enter" && !list.hidden) {
         event.preventDefault();
         if (at >= 0) take(shown[at]);
+      } else if (event.key === "Tab" && at >= 0) {
+        take(shown[at]);
       } else if (event.key === "Escape") {
         close();
         input.value = this.gpuText();

@@ -1,7 +1,7 @@
 """The selector page in a real browser: it offers, refuses and prints what the template does, for everyone who comes.
 
-The template's side is printed.py, in this process; for a sample Copier itself renders and refuses. The page's side is its own script, called in the browser for
-every choice, and its controls for a fixed sample.
+The template's side is printed.py, in this process; for a sample Copier itself renders and refuses. The page's side is
+its own script, called in the browser for every choice, and its controls for a fixed sample.
 """
 
 import itertools
