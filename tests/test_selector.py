@@ -165,7 +165,7 @@ def test_every_release_for_every_accelerator(visit, record_property, python: str
 
 
 def sample() -> list[Answers]:
-    """Platforms and companions for each accelerator with its newest and a middle release; mirrors and Pythons take turns."""
+    """Platforms and companions for each accelerator with its newest and a middle release, every second one; mirrors and Pythons take turns."""
     sites = itertools.cycle(itertools.product(TABLE["mirrors"], ["official", *TABLE["pypi_mirrors"]]))
     some_platforms = [
         PLATFORMS,
@@ -188,12 +188,12 @@ def sample() -> list[Answers]:
                 mirror, pypi_mirror = next(sites)
                 chosen = {"platforms": platforms, "companions": companions}
                 found.append({**build, **chosen, "mirror": mirror, "pypi_mirror": pypi_mirror})
-    return found
+    return found[::2]
 
 
 def test_platforms_companions_and_mirrors(visit, record_property) -> None:
     equal, refused = compare(visit(), sample())
-    assert min(equal, refused) > 300
+    assert min(equal, refused) > 150
     record_property("blocks of the selector's sample equal to the template's", equal)
     record_property("refusals of the selector's sample equal to the template's", refused)
 
@@ -224,7 +224,7 @@ REMARKS = """async (all) => {
 
 def test_remarks_are_those_of_the_menus(visit) -> None:
     """Which platforms drop out, what a mirror may lack."""
-    possible = [answers for answers in sample()[::4] if "companions" not in refusals(answers)]
+    possible = [answers for answers in sample()[::2] if "companions" not in refusals(answers)]
     for answers, got in zip(possible, visit().evaluate(REMARKS, possible), strict=True):
         labels = json.loads(LABELS.render(FIXED | {"_copier_answers": answers} | answers))
         assert got == {key: " ".join(label.split()) for key, label in labels.items()}, answers
@@ -584,8 +584,8 @@ def test_axe_finds_nothing(visit, locale: str, scheme: str) -> None:
     )
     for viewport, query in ((DESKTOP, fine), (PHONE, refused)):
         page = visit(query, locale=locale, color_scheme=scheme, viewport=viewport)
-        page.locator("#gpu").click()  # with the list open
-        found = Axe().run(page).response
+        page.locator("#gpu").fill("4090")  # with the list open
+        found = Axe().run(page, options={"resultTypes": ["violations"]}).response
         assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]] == []
         assert len(found["passes"]) > 20
 
