@@ -406,6 +406,7 @@ EXECUTED: dict[str, dict[str, Callable[..., object] | None]] = {
         "More": test_repository.test_ci_runs_the_commands_of_the_readme,
     },
     "docs/ci.md": {"A project in a subfolder": test_commands_of_the_page_on_ci},
+    "docs/compiled-packages.md": {"From PyPI": None},  # tests/test_compiled_packages.py
     "docs/mirrors.md": {
         "For everyone who uses the project": test_commands_of_the_page_on_mirrors,
         "For you alone": test_mirrors.for_one_person,
