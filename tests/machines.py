@@ -27,7 +27,7 @@ import pytest
 from jsonschema import validate
 from support import ROOT
 
-MODULES = ROOT / "template/src/{{ package_name }}/test_uv"
+MODULES = ROOT / "template/{{ package_path }}/test_uv"
 OLD_ARCHS = "sm_50 sm_60 sm_70 sm_75 sm_80 sm_86 sm_90"
 NEW_ARCHS = "sm_75 sm_80 sm_86 sm_90 sm_100 sm_120"
 

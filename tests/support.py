@@ -103,7 +103,7 @@ def questions() -> dict[str, dict]:
         name: question
         for document in yaml.safe_load_all(re.sub("^!include .*$", "{}", text, flags=re.MULTILINE))
         for name, question in document.items()
-        if not name.startswith("_") and question.get("when") is not False
+        if not name.startswith("_") and question.get("when") is not False and question.get("ask") is not False
     }
 
 
