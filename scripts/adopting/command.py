@@ -1,0 +1,176 @@
+"""What scripts/adopt.py does: it infers answers, renders the template, shows a diff, and writes."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import sys
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from copier import run_copy
+from copier.errors import CopierError
+
+from .inference import Findings, infer
+from .layout import adopted, prove
+from .project import Project, Refusal, check_folder, check_project, git
+from .writing import take_back, write
+
+ANSWERS = ".copier-answers.yml"
+ANSWERS_BESIDE = ".copier-answers.torch-uv-template.yml"
+"""The answers file where another template has the usual one."""
+PROBE = "import torch; print(torch.__version__, torch.cuda.is_available(), torch.ones(2).sin())"
+
+
+def adopt(
+    folder: Path, template: str, version: str, clone: Path, data: Mapping[str, str], writes: bool
+) -> int:
+    """Adopt the project in a folder; `clone` has the template's version. Return the exit status."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="adopt-") as new:
+            return adopt_into(folder, Path(new), template, version, clone, data, writes)
+    except Refusal as refusal:
+        print(f"adopt: {refusal}", file=sys.stderr)
+        return 2
+
+
+def adopt_into(
+    folder: Path, new: Path, template: str, version: str, clone: Path, data: Mapping[str, str], writes: bool
+) -> int:
+    """Do it with the folder `new`, which takes what is rendered."""
+    if git("rev-parse", "--show-toplevel", cwd=folder) and take_back(folder):
+        print("An earlier run was interrupted; what it left is taken back.\n")
+    answers_file = ANSWERS
+    for file in sorted(folder.glob(".copier-answers*.yml")):
+        answers = yaml.safe_load(file.read_text("utf-8")) or {}
+        if {"accelerator", "torch_version", "mirror"} <= answers.keys():
+            how = "adopted" if answers.get("adopted") else "made from the template"
+            print(f"This project is {how} already. To change it: {update(file.name)}")
+            return 0
+        answers_file = ANSWERS_BESIDE
+    check_folder(folder)
+    project, line_end = read(folder, clone)
+    check_project(project)
+    interactive = sys.stdin.isatty() and sys.stdout.isatty()
+    found = infer(project, data, interactive)
+    found.add("crlf", bool(re.match(r"i/crlf", git("ls-files", "--eol", "pyproject.toml", cwd=folder))), "")
+    package, reason = project.package()
+    found.add("package_path", package, reason)
+    package = str(found.answers["package_path"])
+    answers = render(template, version, new, found, answers_file, interactive)
+    lean = (new / "pyproject.toml").read_bytes().decode().replace("\r\n", "\n")
+    command = project.script(package)
+    text, loosened = adopted(project, lean, command)
+    prove(project, text, lean, command)
+    names = sorted(path.relative_to(new).as_posix() for path in new.rglob("*") if path.is_file())
+    for name in names:
+        if name != "pyproject.toml" and (folder / name).exists():
+            raise Refusal(
+                f"{name} is there already: {'leave --data ci= out' if 'package' not in name and 'test_uv' not in name else '--data package_path= leaves test-uv out'}"
+            )
+        if git("check-ignore", name, cwd=folder):
+            raise Refusal(f"git ignores {name}: take it out of .gitignore")
+    bom = "\ufeff" if (folder / "pyproject.toml").read_bytes().startswith(b"\xef\xbb\xbf") else ""
+    (new / "pyproject.toml").write_bytes((bom + text.replace("\n", line_end)).encode())
+    show(found, answers, loosened)
+    diff = difflib.unified_diff(
+        project.text.splitlines(), text.splitlines(), "pyproject.toml", "pyproject.toml, adopted", lineterm=""
+    )
+    print("\n".join(diff), end="\n\n")
+    print("New files:", ", ".join(name for name in names if name != "pyproject.toml"))
+    if not writes:
+        print("\nNothing is written yet: --write does it.")
+        return 1
+    write(folder, new, names)
+    print(next_steps(project, command, package, answers_file))
+    return 0
+
+
+def update(answers_file: str) -> str:
+    """The command that changes answers."""
+    own = "" if answers_file == ANSWERS else f" --answers-file {answers_file}"
+    return f"uvx copier update --defaults --vcs-ref=:current:{own} --data NAME=VALUE"
+
+
+def read(folder: Path, clone: Path) -> tuple[Project, str]:
+    """Read a project and what the template knows; return also how lines end."""
+    raw = (folder / "pyproject.toml").read_bytes()
+    try:
+        text = raw.decode("utf-8-sig")
+        document = tomllib.loads(text)
+        lock = folder / "uv.lock"
+        locked = tomllib.loads(lock.read_text("utf-8")) if lock.exists() else {}
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise Refusal(f"pyproject.toml or uv.lock cannot be read: {error}") from error
+    line_end = "\r\n" if "\r\n" in text else "\n"
+    if text.count("\n") != text.count(line_end) or "i/mixed" in git(
+        "ls-files", "--eol", "pyproject.toml", cwd=folder
+    ):
+        raise Refusal(
+            "pyproject.toml mixes LF and CRLF: `git add --renormalize .` or your editor makes them one"
+        )
+    table = json.loads((clone / "rules/builds.json").read_bytes())
+    return Project(folder, text.replace("\r\n", "\n"), document, table, locked), line_end
+
+
+def render(
+    template: str, version: str, new: Path, found: Findings, answers_file: str, interactive: bool
+) -> dict[str, Any]:
+    """Let Copier render the template's part; return the answers."""
+    try:
+        run_copy(
+            template,
+            new,
+            data=found.answers,
+            vcs_ref=version,
+            answers_file=answers_file,
+            defaults=not interactive,
+            quiet=True,
+            unsafe=False,
+        )
+    except (ValueError, CopierError) as error:
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        raise Refusal(said[-1]) from error
+    answers: dict[str, Any] = yaml.safe_load((new / answers_file).read_text("utf-8"))
+    if "_commit" not in answers:
+        raise Refusal(f"{template} is no git repository, so that updates would not find its versions")
+    return answers
+
+
+def show(found: Findings, answers: Mapping[str, Any], loosened: list[str]) -> None:
+    """Say what was found and from where."""
+    for name in ("python_version", "accelerator", "torch_version", "companions", "platforms", "mirror", "mirror_url", "switch_to", "package_path", "ci", "license", "author_name", "author_email"):  # fmt: skip
+        if name in answers:
+            value = ", ".join(answers[name]) if isinstance(answers[name], list) else answers[name]
+            print(f"{name:14} {value or '-'}  ({found.reasons.get(name, 'default')})")
+    for line in loosened:
+        print(f"note: {line}: the version is a constraint in [tool.uv] now, which updates can change")
+    for note in found.notes:
+        print(f"note: {note}")
+    print()
+
+
+def next_steps(project: Project, command: str, package: str, answers_file: str) -> str:
+    """What to type next."""
+    lacking = [
+        name for name in ("numpy", "matplotlib") if not (project.required(name) or project.locked(name))
+    ]
+    extra = "".join(f" --with {name}" for name in lacking)
+    module = ".".join(Path(package).parts[-1:])
+    check = f'uv run python -c "{PROBE}"'
+    if package:
+        check = f"uv run{extra} test-uv" if command else f"uv run{extra} python -m {module}.test_uv"
+    return f"""
+It is written. Next:
+
+    uv sync         # resolves what has to change, installs
+    {check}
+    git add --all && git commit --message "Adopt torch-uv-template"
+
+To change the accelerator and other answers later: {update(answers_file)}
+To undo it before the commit: git stash --include-untracked"""

@@ -1,0 +1,311 @@
+"""A project that exists already: what is in it, and why it cannot be adopted."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from .toml_text import toml
+
+HOME = "gh:org/torch-uv-template"
+
+
+class Refusal(Exception):
+    """Why a project cannot be adopted, with the way out, in one line."""
+
+
+@dataclass
+class Project:
+    """A project as it is, and what the template knows."""
+
+    folder: Path
+    text: str
+    document: dict[str, Any]
+    table: dict[str, Any]
+    lock: dict[str, Any]
+
+    @property
+    def uv(self) -> dict[str, Any]:
+        uv: dict[str, Any] = self.document.get("tool", {}).get("uv", {})
+        return uv
+
+    @property
+    def names(self) -> set[str]:
+        """Packages that come from PyTorch's index."""
+        return {"torch", *self.table["companions"], *self.table["triton"]}
+
+    @property
+    def sources(self) -> dict[str, list[dict[str, Any]]]:
+        """Where packages come from: name -> the sources that [tool.uv.sources] has."""
+        found = self.uv.get("sources", {}).items()
+        return {
+            canonicalize_name(name): value if isinstance(value, list) else [value] for name, value in found
+        }
+
+    def requirements(self) -> Iterator[Requirement]:
+        """What the project requires, wherever it says so."""
+        for strings in requirement_lists(self.document).values():
+            for string in strings:
+                with contextlib.suppress(InvalidRequirement, TypeError):  # TypeError: { include-group = … }
+                    yield Requirement(string)
+
+    def required(self, name: str) -> list[Requirement]:
+        return [
+            requirement for requirement in self.requirements() if canonicalize_name(requirement.name) == name
+        ]
+
+    def locked(self, name: str) -> list[str]:
+        """The versions of a package in uv.lock."""
+        return [
+            package["version"]
+            for package in self.lock.get("package", [])
+            if package["name"] == name and "version" in package
+        ]
+
+    def mirror_of(self, url: str) -> tuple[str, str, str] | None:
+        """The mirror that a URL is of, as answers mirror and mirror_url, and the accelerator; None if it is none."""
+        bare = url.rstrip("/")
+        for name, mirror in self.table["mirrors"].items():
+            base = mirror["url"].partition("{accelerator}")[0]
+            if bare == base.rstrip("/") or bare.startswith(base):
+                accelerator = bare[len(base) :].partition("/")[0]
+                return name, "", accelerator if accelerator in self.table["accelerators"] else ""
+        return None
+
+    def indexes(self) -> list[dict[str, Any]]:
+        """PyTorch's indexes: mirrors that the template knows, and what torch is sent to."""
+        used = {source.get("index") for name in self.names for source in self.sources.get(name, [])}
+        return [
+            index
+            for index in self.uv.get("index", [])
+            if not index.get("default") and (self.mirror_of(index["url"]) or index.get("name") in used)
+        ]
+
+    def removable(self) -> list[dict[str, Any]]:
+        """Those of PyTorch's indexes that have nothing else to serve."""
+        others = {
+            source.get("index")
+            for name, sources in self.sources.items()
+            if name not in self.names
+            for source in sources
+        }
+        return [
+            index
+            for index in self.indexes()
+            if self.mirror_of(index["url"]) or (index.get("explicit") and index.get("name") not in others)
+        ]
+
+    def pythons(self) -> list[str]:
+        """The Pythons that the template knows and the project runs on, the oldest first."""
+        pythons: list[str] = self.table["pythons"]
+        chosen = self.folder / ".python-version"
+        if allowed := self.document["project"].get("requires-python"):
+            bounds = SpecifierSet(allowed)
+            here = [
+                python
+                for python in pythons
+                if any(bounds.contains(f"{python}.{patch}") for patch in range(40))
+            ]
+            if not here:
+                known = f"{pythons[0]} to {pythons[-1]}"
+                raise Refusal(
+                    f"requires-python is {allowed}, and the template knows Python {known}: change it"
+                )
+            return here
+        text = chosen.read_text("utf-8") if chosen.exists() else ""
+        return [python for python in pythons if re.search(rf"\b{re.escape(python)}\b", text)] or pythons
+
+    def package(self) -> tuple[str, str]:
+        """The folder of the package that test-uv can go into, if there is one, and why."""
+        name = re.sub("[-_.]+", "_", self.document["project"]["name"].lower())
+        backend = self.uv.get("build-backend", {})
+        if isinstance(module := backend.get("module-name"), str):
+            name = module
+        usual = [f"src/{name}", name]
+        others = [f"src/{path.parent.name}" for path in sorted(self.folder.glob("src/*/__init__.py"))]
+        for place in usual + (others if len(others) == 1 else []):
+            package = place.rpartition("/")[2]
+            if not (self.folder / place / "__init__.py").exists():
+                continue
+            if not re.fullmatch(r"[a-z_][a-z0-9_]*", package):
+                return "", f"no test-uv: {package} is no name that the template knows how to spell"
+            if list((self.folder / place).glob("test_uv*")):
+                return "", f"no test-uv: {place}/test_uv is there already"
+            if place.startswith("src/") and not self.is_installed:
+                return "", f"no test-uv: {place} is not installed, since there is no build system"
+            return place, f"{place}/__init__.py is there"
+        return "", "no test-uv: there is no package"
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether uv installs the project itself."""
+        return bool(self.uv.get("package", "build-system" in self.document))
+
+    def script(self, package: str) -> str:
+        """The module of test-uv, if [project.scripts] can have it."""
+        project = self.document["project"]
+        scripts = project.get("scripts", {})
+        written = scripts == {} or re.search(r"^\[project\.scripts\]", self.text, re.MULTILINE)
+        dynamic = {"scripts"} & set(project.get("dynamic", []))
+        if package and self.is_installed and written and not dynamic and "test-uv" not in scripts:
+            return f"{package.rpartition('/')[2]}.test_uv"
+        return ""
+
+    def extra_urls(self) -> list[str]:
+        """PyTorch's indexes in the old form, tool.uv.extra-index-url."""
+        return [url for url in self.uv.get("extra-index-url", []) if self.mirror_of(url)]
+
+
+def requirement_lists(document: dict[str, Any]) -> dict[tuple[str, ...], list[Any]]:
+    """Lists of requirements: where they are -> they."""
+    project, uv = document.get("project", {}), document.get("tool", {}).get("uv", {})
+    lists: dict[tuple[str, ...], Any] = {
+        ("project", "dependencies"): project.get("dependencies", []),
+        **{
+            ("project", "optional-dependencies", name): of
+            for name, of in project.get("optional-dependencies", {}).items()
+        },
+        **{("dependency-groups", name): of for name, of in document.get("dependency-groups", {}).items()},
+        ("tool", "uv", "dev-dependencies"): uv.get("dev-dependencies", []),
+        ("tool", "uv", "constraint-dependencies"): uv.get("constraint-dependencies", []),
+    }
+    return {place: strings for place, strings in lists.items() if isinstance(strings, list)}
+
+
+# Reasons to refuse --------------------------------------------------------------------------------------------
+
+
+def git(*arguments: str, cwd: Path) -> str:
+    """What a git command prints; nothing if it fails."""
+    done = subprocess.run(["git", *arguments], cwd=cwd, capture_output=True, text=True)
+    return done.stdout if done.returncode == 0 else ""
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that is no uv project, or whose state git could not give back."""
+    file = folder / "pyproject.toml"
+    if not file.exists():
+        if (folder / "requirements.txt").exists():
+            raise Refusal(
+                "requirements.txt is no uv project: make one by `uv init --bare && uv add --requirements requirements.txt`, then come back"
+            )
+        raise Refusal(
+            f"there is no pyproject.toml in {folder}: for a new project `uvx copier copy {HOME} NAME`"
+        )
+    if shutil.which("git") is None or not git("rev-parse", "--show-toplevel", cwd=folder):
+        raise Refusal(
+            "the project is not in git, which undoes and updates need: `git init && git add . && git commit --message Start`"
+        )
+    if not git("ls-files", "pyproject.toml", cwd=folder):
+        raise Refusal(
+            "git does not know pyproject.toml: `git add pyproject.toml && git commit --message Start`"
+        )
+    if git("status", "--porcelain", cwd=folder):
+        raise Refusal(
+            "the tree has changes that are not committed: commit them, or `git stash --include-untracked`"
+        )
+    if (folder / "uv.toml").exists():
+        raise Refusal(
+            "uv.toml makes uv ignore [tool.uv] in pyproject.toml: move its settings there, then delete it"
+        )
+    hooks = folder / ".pre-commit-config.yaml"
+    if hooks.exists() and "pyproject-fmt" in hooks.read_text("utf-8", errors="replace"):
+        raise Refusal("pyproject-fmt in .pre-commit-config.yaml reorders what updates look for: take it out")
+    for parent in folder.resolve().parents:
+        with contextlib.suppress(OSError, tomllib.TOMLDecodeError):
+            above = tomllib.loads((parent / "pyproject.toml").read_text("utf-8-sig"))
+            workspace = above.get("tool", {}).get("uv", {}).get("workspace", {})
+            members = [path.resolve() for glob in workspace.get("members", []) for path in parent.glob(glob)]
+            if folder.resolve() in members:
+                raise Refusal(
+                    f"this is a member of the workspace in {parent}, whose root decides on indexes: run it there"
+                )
+
+
+def check_project(project: Project) -> None:
+    """Refuse what cannot be routed well."""
+    document, uv = project.document, project.uv
+    if "project" not in document:
+        if "poetry" in document.get("tool", {}):
+            raise Refusal(
+                "pyproject.toml is Poetry's, without [project]: `uvx migrate-to-uv` converts it, then come back"
+            )
+        raise Refusal(
+            "pyproject.toml has no [project]: `uv init --bare` makes a project of it, then come back"
+        )
+    for key in (
+        "conflicts",
+        "constraint-dependencies",
+        "default-groups",
+        "index",
+        "override-dependencies",
+        "environments",
+    ):
+        if not isinstance(uv.get(key, []), list):
+            raise Refusal(f"{key} in [tool.uv] is {toml(uv[key])}: write it as a list")
+    for name in ("torch", *project.table["companions"]):
+        for source in project.sources.get(name, []):
+            if "index" not in source:
+                raise Refusal(
+                    f"{name} comes from {toml(source)}: take that out of [tool.uv.sources] for a release of PyTorch's"
+                )
+            if "extra" in source or "group" in source:
+                raise Refusal(
+                    f"{name} has a source for an extra or group of yours: keep one build, and `switch_to` makes groups of others"
+                )
+        if any(requirement.url for requirement in project.required(name)):
+            raise Refusal(f"{name} is required by URL: require {name} alone, and its index serves it")
+    for string in uv.get("override-dependencies", []):
+        if canonicalize_name(Requirement(string).name) in project.names:
+            raise Refusal(f"override-dependencies has {string}, against any pin: take it out")
+    for index in project.uv.get("index", []):
+        if "/nightly/" in index["url"]:
+            raise Refusal(
+                f"{index['url']} has nightly builds, which the template does not know: take a release"
+            )
+        if index.get("name") == "pytorch" and index not in project.removable():
+            raise Refusal(f"an index of yours is called pytorch and has {index['url']}: give it another name")
+    used = {
+        group for group in document.get("dependency-groups", {}) if group in project.table["accelerators"]
+    }
+    lists = requirement_lists(document)
+    for kind, place in (("extra", ("project", "optional-dependencies")), ("group", ("dependency-groups",))):
+        named = {entry.get(kind) for conflict in uv.get("conflicts", []) for entry in conflict}
+        for name in named - {None}:
+            for string in lists.get((*place, name), []):
+                if isinstance(string, str) and canonicalize_name(Requirement(string).name) in project.names:
+                    raise Refusal(
+                        f"{kind} {name} has {string} and is in conflicts: take PyTorch out of it, and `switch_to` makes groups of builds"
+                    )
+    if used:
+        raise Refusal(f"the group {used.pop()} is named like an accelerator: give it another name")
+    check_workspace(project)
+
+
+def check_workspace(project: Project) -> None:
+    """Refuse a workspace of which several members need PyTorch: pins of the root's do not bind what they publish."""
+    needing = []
+    for glob in project.uv.get("workspace", {}).get("members", []):
+        for file in sorted(project.folder.glob(f"{glob}/pyproject.toml")):
+            member = Project(file.parent, "", tomllib.loads(file.read_text("utf-8-sig")), project.table, {})
+            if project.names & set(member.sources):
+                raise Refusal(
+                    f"{file.parent.name} has a source for PyTorch of its own: take it out of its [tool.uv.sources]"
+                )
+            if project.names & {canonicalize_name(requirement.name) for requirement in member.requirements()}:
+                needing.append(file.parent.name)
+    if len(needing) > 1:
+        raise Refusal(
+            f"several members need PyTorch ({', '.join(needing)}): let one of them, or the root, require it for all"
+        )
