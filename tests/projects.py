@@ -159,7 +159,7 @@ PROJECTS["own-names"] = """\
 name = "shop"
 version = "0"
 requires-python = ">=3.11"
-dependencies = ["torch", "kiwisolver", "triton; sys_platform == 'linux'"]
+dependencies = ["torch", "kiwisolver", "jinja2"]
 
 [[tool.uv.index]]
 name = "company"
@@ -173,7 +173,7 @@ url = "https://download.pytorch.org/whl/cu126"
 # what is ours
 [tool.uv.sources]
 kiwisolver = { index = "company" }
-triton = { index = "torch-wheels" }
+jinja2 = { index = "torch-wheels" }
 torch = { index = "torch-wheels" }
 
 [tool.uv]

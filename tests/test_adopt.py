@@ -21,8 +21,10 @@ from adopting import layout
 from adopting.project import Project
 from copier import run_copy
 from projects import PROJECTS, make
-from support import TABLE, commit, run
+from replica import Replica
+from support import TABLE, commit, run, uv
 from templates import as_repository, this_template
+from test_mirrors import versions
 
 ANSWERS = ".copier-answers.yml"
 
@@ -206,3 +208,41 @@ def test_a_diff_is_shown_first_and_adopting_twice_changes_nothing(
     assert again.status == 0
     assert again.out.startswith("This project is adopted already. To change it: uvx copier update")
     assert contents(folder) == after
+
+
+# Locks on the replica ----------------------------------------------------------------------------------------
+
+NEEDS_A_BUILD = {"dynamic", "poetry-core"}
+"""Projects whose metadata only a build backend knows, which the replica does not have."""
+BUILDS: list[dict[str, object]] = [
+    {"accelerator": "cu126", "torch_version": "2.9.1"},
+    {"accelerator": "rocm6.4", "torch_version": "2.9.1", "companions": ["torchvision"]},
+    {"accelerator": "cu130", "torch_version": "2.9.1", "switch_to": ["cpu"]},
+]
+
+
+def builds_of(folder: Path, package: str = "torch") -> set[str]:
+    """The versions of a package in uv.lock."""
+    return {version for name, version in versions(folder) if name == package}
+
+
+@pytest.mark.parametrize("name", sorted(PROJECTS.keys() - NEEDS_A_BUILD))
+def test_locks_have_the_build_that_was_chosen(
+    name: str,
+    replica: Replica,
+    project: Callable[..., Path],
+    lean: Callable[..., str],
+) -> None:
+    folder = project(name, PROJECTS[name].replace("https://packages.example.com/simple", replica.pypi_url))
+    text = (folder / "pyproject.toml").read_text()
+    original = Project(folder, text, tomllib.loads(text), TABLE, {})
+    for build in BUILDS:
+        printed = lean(**START, mirror="custom", mirror_url=replica.url, **build)
+        adopted = layout.adopted(original, printed)[0]
+        (folder / "pyproject.toml").write_text(adopted)
+        index = {} if "\nindex-url" in text else {"UV_DEFAULT_INDEX": replica.pypi_url}
+        uv("lock", cwd=folder, **index)
+        accelerators = [build["accelerator"], *build.get("switch_to", [])]
+        local = {f"2.9.1+{accelerator}" for accelerator in accelerators}
+        found = builds_of(folder)
+        assert local <= found <= local | {"2.9.1"}
