@@ -22,7 +22,7 @@ from adopting.project import Project
 from copier import run_copy
 from projects import PROJECTS, make
 from replica import Replica
-from support import TABLE, commit, run, uv
+from support import TABLE, commit, default_release, run, uv
 from templates import as_repository, this_template
 from test_mirrors import versions
 
@@ -246,3 +246,133 @@ def test_locks_have_the_build_that_was_chosen(
         local = {f"2.9.1+{accelerator}" for accelerator in accelerators}
         found = builds_of(folder)
         assert local <= found <= local | {"2.9.1"}
+
+
+# What is refused ---------------------------------------------------------------------------------------------
+
+PLAIN = PROJECTS["no-package"]
+UV = "\n[tool.uv]\n"
+REFUSED: dict[str, tuple[dict[str, str | None], str]] = {
+    "nothing": ({"pyproject.toml": None}, "there is no pyproject.toml"),
+    "requirements": ({"pyproject.toml": None, "requirements.txt": "torch\n"}, "uv add --requirements requirements.txt"),
+    "poetry": ({"pyproject.toml": '[tool.poetry]\nname = "p"\n'}, "uvx migrate-to-uv"),
+    "no [project]": ({"pyproject.toml": "[tool.ruff]\n"}, "has no [project]"),
+    "no TOML": ({"pyproject.toml": "[project\n"}, "cannot be read"),
+    "uv.toml": ({"uv.toml": "offline = false\n"}, "uv.toml makes uv ignore [tool.uv]"),
+    "pyproject-fmt": ({".pre-commit-config.yaml": "- id: pyproject-fmt\n"}, "pyproject-fmt"),
+    "ignored": ({".gitignore": ".copier-*\n"}, "git ignores .copier-answers.yml"),
+    "mixed": ({"pyproject.toml": PLAIN.replace("\n", "\r\n", 3)}, "mixes LF and CRLF"),
+    "URL": ({"pyproject.toml": PLAIN.replace("torch>=2.7.0", "torch @ https://example.com/torch-2.7.0-py3-none-any.whl")}, "torch is required by URL"),
+    "git": ({"pyproject.toml": PLAIN + '[tool.uv.sources]\ntorch = { git = "https://example.com/torch" }\n'}, 'torch comes from { git = "https://example.com/torch" }'),
+    "extra": ({"pyproject.toml": PLAIN + '[tool.uv.sources]\ntorch = [{ index = "a", extra = "cpu" }]\n'}, "`switch_to` makes groups of others"),
+    "conflicts": ({"pyproject.toml": PLAIN + f'[project.optional-dependencies]\na = ["torch==2.7.1"]\nb = []\n{UV}conflicts = [[{{ extra = "a" }}, {{ extra = "b" }}]]\n'}, "extra a has torch==2.7.1 and is in conflicts"),
+    "group": ({"pyproject.toml": PLAIN + '[dependency-groups]\ncpu = ["six"]\n'}, "the group cpu is named like an accelerator"),
+    "all groups": ({"pyproject.toml": PLAIN + f'{UV}default-groups = "all"\n'}, 'default-groups in [tool.uv] is "all"'),
+    "override": ({"pyproject.toml": PLAIN + f'{UV}override-dependencies = ["torch==2.7.1"]\n'}, "override-dependencies has torch==2.7.1"),
+    "nightly": ({"pyproject.toml": PLAIN + '[[tool.uv.index]]\nurl = "https://download.pytorch.org/whl/nightly/cpu"\n'}, "nightly builds"),
+    "pytorch": ({"pyproject.toml": PLAIN + '[[tool.uv.index]]\nname = "pytorch"\nurl = "https://example.com/simple"\n'}, "is called pytorch"),
+    "dotted": ({"pyproject.toml": PLAIN + "[tool]\nuv.package = false\n"}, "uv.… as dotted keys"),
+    "old Python": ({"pyproject.toml": PLAIN.replace(">=3.12", "<3.10")}, "the template knows Python 3.10 to"),
+    "no release": ({"pyproject.toml": PLAIN.replace("torch>=2.7.0", "torch<1.13")}, "no release of PyTorch that the template knows"),
+    "old release": ({"pyproject.toml": PLAIN.replace("torch>=2.7.0", "torch==2.4.1+cu126")}, "torch 2.4.1 has no cu126 build: use torch_version="),
+    "members": ({"pyproject.toml": PROJECTS["workspace"], **{f"packages/{name}/pyproject.toml": f'[project]\nname = "{name}"\nversion = "0"\ndependencies = ["torch"]\n' for name in ("leaf", "bud")}}, "several members need PyTorch (bud, leaf)"),
+    "test-uv": ({"homework/__init__.py": "", "homework/test_uv.py": ""}, ""),
+}  # fmt: skip
+"""Projects: files beside or in place of those of a plain one, None for no file, and what the refusal says."""
+
+
+@pytest.mark.parametrize("name", REFUSED.keys() - {"test-uv"})
+def test_refusals_write_nothing(name: str, adopt: Callable[..., Done], tmp_path: Path) -> None:
+    files, reason = REFUSED[name]
+    for place, text in {"pyproject.toml": PLAIN, "README.md": "", **files}.items():
+        if text is not None:
+            (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / place).write_bytes(text.encode())
+    commit(tmp_path)
+    before = contents(tmp_path)
+    done = adopt(tmp_path, "--write")
+    assert (done.status, done.out) == (2, "")
+    assert len(done.err.splitlines()) == 1
+    assert reason in done.err
+    assert contents(tmp_path) == before
+
+
+def test_state_of_git_is_refused(adopt: Callable[..., Done], project: Callable[..., Path]) -> None:
+    folder = make("src", project("flat").parent / "bare")
+    assert "git init" in adopt(folder, "--write").err
+    run("git", "init", "--quiet", cwd=folder)
+    assert "git does not know pyproject.toml" in adopt(folder, "--write").err
+    commit(folder)
+    (folder / "notes.txt").touch()
+    assert "git stash --include-untracked" in adopt(folder, "--write").err
+    assert contents(folder) == contents(make("src", folder.parent / "again")) | {"notes.txt": b""}
+
+
+def test_members_of_a_workspace_are_refused(adopt: Callable[..., Done], project: Callable[..., Path]) -> None:
+    folder = project("workspace")
+    done = adopt(folder / "packages/leaf", "--write")
+    assert f"member of the workspace in {folder}" in done.err
+
+
+def test_a_project_of_the_template_says_so(adopt: Callable[..., Done], render: Callable[..., Path]) -> None:
+    folder = render("made")
+    commit(folder)
+    before = contents(folder)
+    done = adopt(folder, "--write")
+    assert done.status == 0
+    assert "made from the template already" in done.out
+    assert contents(folder) == before
+
+
+def test_copier_names_the_script(project: Callable[..., Path], template: Path) -> None:
+    folder = project("flat")
+    with pytest.raises(
+        ValueError, match="holds a project already, and nothing was written.*scripts/adopt.py"
+    ):
+        run_copy(str(template), folder, defaults=True, quiet=True)
+
+
+# What is inferred --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "inferred"),
+    [
+        ("src", {"accelerator": "cu126", "torch_version": "2.9.1", "python_version": "3.11", "companions": ["torchvision"], "license": "Apache-2.0", "author_name": "Ada Tide", "author_email": "ada@example.com", "description": "Tides from buoys", "package_path": "src/tide_model"}),
+        ("flat", {"accelerator": "cpu", "torch_version": "2.8.0", "python_version": "3.10", "package_path": "lens", "license": "none"}),
+        ("no-package", {"package_path": "", "torch_version": default_release("cpu")}),
+        ("guide", {"accelerator": "cu128", "companions": ["torchvision"]}),
+        ("poetry-core", {"accelerator": "cu118", "torch_version": "2.7.1", "companions": ["torchaudio"], "package_path": "strider"}),
+        ("own-names", {"accelerator": "cu126", "platforms": ["linux-x86_64", "linux-aarch64"]}),
+        ("sub-tables", {"mirror": "nju", "accelerator": "cu126"}),
+        ("extra-index-url", {"accelerator": "cu121", "torch_version": "2.5.1", "python_version": "3.10"}),
+        ("custom-mirror", {"mirror": "custom", "mirror_url": "https://wheels.example.com/torch/{accelerator}/", "mirror_format": "flat", "accelerator": "cu130"}),
+    ],
+)  # fmt: skip
+def test_answers_are_inferred(
+    name: str, inferred: dict[str, object], adopt: Callable[..., Done], project: Callable[..., Path]
+) -> None:
+    folder = project(name)
+    assert adopt(folder, "--write").status == 0
+    answers = answers_of(folder)
+    assert {key: answers[key] for key in inferred} == inferred
+
+
+def test_the_lock_comes_first_and_data_overrides(
+    adopt: Callable[..., Done], project: Callable[..., Path]
+) -> None:
+    folder = project("no-package")
+    lock = 'version = 1\n[[package]]\nname = "torch"\nversion = "2.8.0"\n[[package]]\nname = "torchvision"\nversion = "0.23.0"\n'
+    runtime = '[[package]]\nname = "nvidia-cuda-runtime-cu12"\nversion = "12.8.90"\n'
+    for text, data, expected in (
+        (lock + runtime, {}, ("cu128", "2.8.0", ["torchvision"])),
+        (lock.replace("2.8.0", "2.8.0+cu126"), {}, ("cu126", "2.8.0", ["torchvision"])),
+        (lock + runtime, {"accelerator": "cu129", "companions": "[]"}, ("cu129", "2.8.0", [])),
+    ):
+        (folder / "uv.lock").write_text(text)
+        commit(folder)
+        assert adopt(folder, "--write", **data).status == 0
+        answers = answers_of(folder)
+        assert (answers["accelerator"], answers["torch_version"], answers["companions"]) == expected
+        run("git", "stash", "--include-untracked", cwd=folder)
+        (folder / "uv.lock").write_text("")

@@ -60,6 +60,8 @@ def adopt_into(
     found = infer(project, data, interactive)
     found.add("crlf", bool(re.match(r"i/crlf", git("ls-files", "--eol", "pyproject.toml", cwd=folder))), "")
     package, reason = project.package()
+    if answers_file != ANSWERS:
+        package, reason = "", f"no test-uv: it looks for answers in {ANSWERS}, which another template has"
     found.add("package_path", package, reason)
     package = str(found.answers["package_path"])
     answers = render(template, version, new, found, answers_file, interactive)

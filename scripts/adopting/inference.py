@@ -33,6 +33,13 @@ def infer(project: Project, given: Mapping[str, str], interactive: bool) -> Find
     found = Findings()
     for name, value in given.items():
         found.add(name, value, "--data")
+    workflows = project.folder / ".github/workflows"
+    if given.get("ci", "none") not in ("github", "none"):
+        raise Refusal(f"ci={given['ci']} is for new projects: use ci=github, or leave it out")
+    if given.get("ci") == "github" and workflows.exists():
+        raise Refusal(
+            "ci=github is for projects without workflows, and there is .github/workflows: leave it out"
+        )
     found.add("adopted", True, "")
     metadata = project.document["project"]
     found.add("project_name", metadata["name"], "[project]")

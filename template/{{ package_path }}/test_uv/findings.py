@@ -9,8 +9,10 @@ from typing import NamedTuple
 from .constants import ACCELERATOR, ONE_BUILD, SWITCH_TO, TORCH_VERSION
 
 PACKAGE = Path(__file__).resolve().parent.parent
-PROJECT = PACKAGE.parent.parent  # unless the package was installed elsewhere
 ANSWERS = ".copier-answers.yml"
+# The project's folder, unless the package was installed elsewhere.
+FLAT = (PACKAGE.parent / ANSWERS).exists()
+PROJECT = PACKAGE.parent if FLAT else PACKAGE.parent.parent
 
 
 class Finding(NamedTuple):
@@ -100,6 +102,8 @@ def edited_by_hand() -> Iterator[Finding]:
             yield Finding(what, why, f"put {name}: {right} back, {then}")
     project = answers.get("project_name", PACKAGE.name)
     known = "_" * project[:1].isdigit() + re.sub("[-_.]+", "_", project.lower())
+    if "package_path" in answers:  # the project was adopted
+        known = answers["package_path"].rpartition("/")[2]
     if known != PACKAGE.name:
         what, why = (
             f"the package is called {PACKAGE.name}",
