@@ -32,7 +32,6 @@ FIXED = {
     "project_name": "project",
     "package_path": "src/project",
     "adopted": False,
-    "crlf": False,
     "python_version": PYTHON,
     "accelerator": "cpu",
     "mirror": "official",

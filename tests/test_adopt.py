@@ -7,10 +7,16 @@ import contextlib
 import io
 import itertools
 import json
+import os
 import re
+import shutil
+import signal
 import sys
+import threading
 import tomllib
 from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,13 +24,17 @@ import adopt as script
 import pytest
 import yaml
 from adopting import layout
-from adopting.project import Project
+from adopting.project import Project, Refusal
+from adopting.writing import STAGE, take_back, write
 from copier import run_copy
-from projects import PROJECTS, make
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from projects import OFFICIAL, PROJECTS, make
 from replica import Replica
-from support import TABLE, commit, default_release, run, uv
+from support import ROOT, TABLE, commit, default_release, run, uv
 from templates import as_repository, this_template
 from test_mirrors import versions
+from test_update import update
 
 ANSWERS = ".copier-answers.yml"
 
@@ -210,6 +220,48 @@ def test_a_diff_is_shown_first_and_adopting_twice_changes_nothing(
     assert contents(folder) == after
 
 
+# Whatever the order ------------------------------------------------------------------------------------------
+
+PIECES = {
+    "project": ['name = "shuffled"', 'version = "0"', 'requires-python = ">=3.11"', 'dependencies = [\n  "torch", # mine\n  "six",\n]', 'dynamic = [ ]'],
+    "dependency-groups": ["dev = ['pytest']", "docs = [\n\t'pygments' , # docs\n\t]", "'quoted group' = []"],
+    "tool.uv": ["package = false", 'constraint-dependencies = ["six<2"] # old', "default-groups = [\n 'docs'\n]", "prerelease = 'allow'", "conflicts = []", "environments = [ # ours\n\"sys_platform == 'linux'\"\n]"],
+    "tool.uv.sources": ["six = { index = 'mine' }", "torch = [{ index = 'wheels' }]", "'torchvision' = { index = \"wheels\" }"],
+    "tool.uv.exclude-newer-package": ["six = false"],
+    "tool.uv.pip": ["no-annotate = true"],
+    "[tool.uv.index]#1": ['name = "wheels"', f'url = "{OFFICIAL}/cu126"', "explicit = true"],
+    "[tool.uv.index]#2": ['name = "mine"', 'url = "https://packages.example.com/simple"'],
+    "tool.ruff": ["line-length = 100", 'select = ["""[tool.uv]\n# no comment\n""", \'#\']'],
+    "tool.uv.workspace": ["members = []"],
+}  # fmt: skip
+"""Tables and their keys, to be put into any order."""
+NOISE = ["", "", "# a remark", "#[tool.uv]", '  # indented, with "quotes" and ]']
+
+
+@st.composite
+def shuffled(draw: st.DrawFn) -> str:
+    """A pyproject.toml with tables, keys, comments and spaces in any order."""
+    lines = []
+    kept = draw(st.permutations(sorted(PIECES)))[: draw(st.integers(3, len(PIECES)))]
+    for name in dict.fromkeys([*kept, "project"]):
+        header = f"[{name.partition('#')[0]}]"
+        lines += [draw(st.sampled_from(NOISE)), header + draw(st.sampled_from(["", "", "  # remark"]))]
+        for key in draw(st.permutations(PIECES[name])):
+            noise = draw(st.sampled_from(NOISE))
+            lines += [noise] * bool(noise) + [key]
+    return "\n".join(lines) + draw(st.sampled_from(["", "\n", "\n\n# the end\n"]))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=shuffled(), states=st.lists(st.integers(0, len(CHAIN) - 1), min_size=3, max_size=3))
+def test_any_order_is_adopted_and_updated(
+    text: str, states: list[int], chain: list[str], tmp_path: Path
+) -> None:
+    original = Project(tmp_path, text, tomllib.loads(text), TABLE, {})
+    assert layout.prove(original, layout.adopted(original, chain[0])[0], chain[0], "") is None
+    assert_updates_are_clean(original, [chain[state] for state in states], tmp_path)
+
+
 # Locks on the replica ----------------------------------------------------------------------------------------
 
 NEEDS_A_BUILD = {"dynamic", "poetry-core"}
@@ -248,6 +300,88 @@ def test_locks_have_the_build_that_was_chosen(
         assert local <= found <= local | {"2.9.1"}
 
 
+# Updates by Copier itself ------------------------------------------------------------------------------------
+
+
+def git_with(folder: Path, monkeypatch: pytest.MonkeyPatch, autocrlf: str) -> None:
+    """Set what git does with line ends."""
+    config = folder / "gitconfig"
+    config.write_text(f"[core]\nautocrlf = {autocrlf}\n[user]\nname = Me\nemail = me@example.com\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+
+
+@pytest.mark.parametrize(("name", "autocrlf"), [("src", "false"), ("src", "true"), ("own-names", "false")])
+def test_copier_updates_what_people_work_on(
+    name: str,
+    autocrlf: str,
+    adopt: Callable[..., Done],
+    lean: Callable[..., str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where git turns LF into CRLF."""
+    git_with(tmp_path, monkeypatch, autocrlf)
+    line_end = "\r\n" if autocrlf == "true" else "\n"
+    folder = make(name, tmp_path / name, "\ufeff" + PROJECTS[name].replace("\n", line_end))
+    commit(folder)
+    assert adopt(folder, "--write").status == 0
+    adopted = (folder / "pyproject.toml").read_bytes().decode()
+    assert adopted.startswith("\ufeff")
+    assert adopted.count("\n") == adopted.count(line_end)
+    for command in (
+        ["add", "networkx", "six"],
+        ["add", "--dev", "tomli"],
+        ["add", "--group", "later", "pygments"],
+        ["add", "--optional", "plot", "cycler"],
+        ["add", "--index", "other=https://packages.example.com/other", "pyparsing"],
+        ["add", "torchvision"],
+    ):
+        uv(*command, "--frozen", cwd=folder)
+    commit(folder)
+    (folder / "pyproject.toml").unlink()
+    run("git", "checkout", "--quiet", "pyproject.toml", cwd=folder)
+    start = (folder / "pyproject.toml").read_bytes()
+    assert start.count(b"\n") == start.count(line_end.encode())
+    first = {key: answer for key, answer in answers_of(folder).items() if key[0] != "_"}
+    mine = theirs(folder, lean(**first))
+    several = {"accelerator": "rocm6.4", "torch_version": "2.9.1", "companions": ["torchvision", "torchaudio"], "switch_to": ["cpu"], "mirror": "sjtu", "platforms": ["linux-x86_64"], "python_version": "3.12"}  # fmt: skip
+    for change in several, {key: first[key] for key in several}:
+        update(folder, **change)
+        answers = {key: answer for key, answer in answers_of(folder).items() if key[0] != "_"}
+        assert change.items() <= answers.items()
+        assert theirs(folder, lean(**answers)) == mine
+        run("git", "commit", "--quiet", "--all", "--message=Update", cwd=folder)
+    (folder / "pyproject.toml").unlink()
+    run("git", "checkout", "--quiet", "pyproject.toml", cwd=folder)
+    assert (folder / "pyproject.toml").read_bytes() == start
+
+
+def test_crlf_in_git_becomes_lf(
+    adopt: Callable[..., Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uv does the same as soon as it adds something."""
+    git_with(tmp_path, monkeypatch, "false")
+    folder = make("flat", tmp_path / "flat", PROJECTS["flat"].replace("\n", "\r\n"))
+    commit(folder)
+    done = adopt(folder, "--write")
+    assert "with LF from now on" in done.out
+    assert b"\r" not in (folder / "pyproject.toml").read_bytes()
+
+
+def theirs(folder: Path, printed: str) -> list[str]:
+    """The lines of a project's file beside those that the template prints, which are all there in their order."""
+    lines = (folder / "pyproject.toml").read_bytes().decode().replace("\r\n", "\n").splitlines()
+    ours = [line for line in printed.replace("\r\n", "\n").splitlines() if line and "dev" not in line]
+    rest = []
+    for line in lines:
+        if ours and line == ours[0]:
+            del ours[0]
+        elif line:
+            rest.append(line)
+    assert not ours
+    return rest
+
+
 # What is refused ---------------------------------------------------------------------------------------------
 
 PLAIN = PROJECTS["no-package"]
@@ -276,12 +410,11 @@ REFUSED: dict[str, tuple[dict[str, str | None], str]] = {
     "no release": ({"pyproject.toml": PLAIN.replace("torch>=2.7.0", "torch<1.13")}, "no release of PyTorch that the template knows"),
     "old release": ({"pyproject.toml": PLAIN.replace("torch>=2.7.0", "torch==2.4.1+cu126")}, "torch 2.4.1 has no cu126 build: use torch_version="),
     "members": ({"pyproject.toml": PROJECTS["workspace"], **{f"packages/{name}/pyproject.toml": f'[project]\nname = "{name}"\nversion = "0"\ndependencies = ["torch"]\n' for name in ("leaf", "bud")}}, "several members need PyTorch (bud, leaf)"),
-    "test-uv": ({"homework/__init__.py": "", "homework/test_uv.py": ""}, ""),
 }  # fmt: skip
 """Projects: files beside or in place of those of a plain one, None for no file, and what the refusal says."""
 
 
-@pytest.mark.parametrize("name", REFUSED.keys() - {"test-uv"})
+@pytest.mark.parametrize("name", REFUSED)
 def test_refusals_write_nothing(name: str, adopt: Callable[..., Done], tmp_path: Path) -> None:
     files, reason = REFUSED[name]
     for place, text in {"pyproject.toml": PLAIN, "README.md": "", **files}.items():
@@ -327,7 +460,7 @@ def test_a_project_of_the_template_says_so(adopt: Callable[..., Done], render: C
 def test_copier_names_the_script(project: Callable[..., Path], template: Path) -> None:
     folder = project("flat")
     with pytest.raises(
-        ValueError, match="holds a project already, and nothing was written.*scripts/adopt.py"
+        ValueError, match=r"holds a project already, and nothing was written.*scripts/adopt\.py"
     ):
         run_copy(str(template), folder, defaults=True, quiet=True)
 
@@ -376,3 +509,125 @@ def test_the_lock_comes_first_and_data_overrides(
         assert (answers["accelerator"], answers["torch_version"], answers["companions"]) == expected
         run("git", "stash", "--include-untracked", cwd=folder)
         (folder / "uv.lock").write_text("")
+
+
+# Interruptions -----------------------------------------------------------------------------------------------
+
+NEW = {"pyproject.toml": "new", ANSWERS: "answers", "pkg/test_uv/a.py": "a", "pkg/test_uv/b.py": "b"}
+
+
+@pytest.fixture
+def writing(tmp_path: Path) -> Callable[[], None]:
+    """Write NEW into a project in `project`."""
+    folder, new = tmp_path / "project", tmp_path / "new"
+    for place, files in (folder, {"pyproject.toml": "old", "pkg/__init__.py": ""}), (new, NEW):
+        for name, text in files.items():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            (place / name).write_text(text)
+    commit(folder)
+    return lambda: write(folder, new, sorted(NEW))
+
+
+def after_call(
+    patch: pytest.MonkeyPatch, where: object, name: str, number: int, then: Callable[[], object]
+) -> None:
+    """Let a function do as usual and then something else, but only at its call of this number."""
+    usual, calls = getattr(where, name), itertools.count(1)
+
+    def call(*arguments: object) -> object:
+        if next(calls) == number:
+            then()
+        return usual(*arguments)
+
+    patch.setattr(where, name, call)
+
+
+def fail() -> None:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("number", range(1, len(NEW) + 1))
+@pytest.mark.parametrize(
+    ("where", "name"), [(shutil, "copyfile"), (Path, "replace"), (Path, "write_text")], ids=str
+)
+def test_errors_leave_the_project_as_it_was(
+    where: object,
+    name: str,
+    number: int,
+    writing: Callable[[], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A full disk, or a folder that is read-only."""
+    before = contents(tmp_path / "project")
+    after_call(monkeypatch, where, name, 1 if name == "write_text" else number, fail)
+    with pytest.raises(Refusal, match=r"nothing was written: .*No space left"):
+        writing()
+    assert contents(tmp_path / "project") == before
+    assert run("git", "status", "--porcelain", cwd=tmp_path / "project").stdout == ""
+    assert not (tmp_path / "project/.git" / STAGE).exists()
+
+
+KILLED = """\
+import itertools, os, shutil, sys
+from pathlib import Path
+from adopting.writing import write
+
+folder, new, last, *names = sys.argv[1:]
+calls = itertools.count(1)
+# One count over all that touches the disk: the process ends before the call of this number.
+for where, name in (shutil, "copyfile"), (Path, "replace"), (shutil, "rmtree"):
+    def call(*words, usual=getattr(where, name)):
+        return os._exit(9) if next(calls) == int(last) else usual(*words)
+    setattr(where, name, call)
+write(Path(folder), Path(new), names)
+"""
+
+
+@pytest.mark.parametrize("number", range(1, 2 * len(NEW) + 3))
+def test_a_kill_is_made_good_by_the_next_run(
+    number: int, writing: Callable[[], None], tmp_path: Path
+) -> None:
+    folder = tmp_path / "project"
+    before = contents(folder)
+    words = [sys.executable, "-c", KILLED, folder, tmp_path / "new", str(number), *sorted(NEW)]
+    status = run(*words, cwd=tmp_path, check=False, PYTHONPATH=str(ROOT / "scripts")).returncode
+    assert status == (9 if number <= 2 * len(NEW) + 1 else 0)
+    assert take_back(folder) == (status == 9)
+    written = before | {name: text.encode() for name, text in NEW.items()}
+    assert contents(folder) == (written if number > 2 * len(NEW) else before)
+    assert not take_back(folder)
+
+
+def test_ctrl_c_waits_until_all_is_written(
+    writing: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after_call(monkeypatch, Path, "replace", 2, lambda: os.kill(os.getpid(), signal.SIGINT))
+    writing()
+    assert contents(tmp_path / "project").keys() >= NEW.keys()
+
+
+# From a URL --------------------------------------------------------------------------------------------------
+
+
+def test_the_script_runs_from_a_url(source: Path, project: Callable[..., Path], tmp_path: Path) -> None:
+    """With the template from another URL, by git's plain HTTP."""
+    site = tmp_path / "site"
+    site.mkdir()
+    shutil.copy(ROOT / "scripts/adopt.py", site)
+    run("git", "clone", "--quiet", "--bare", source, site / "template.git", cwd=tmp_path)
+    run("git", "update-server-info", cwd=site / "template.git")
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=site)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        folder = project("flat")
+        done = uv("run", f"{url}/adopt.py", "--template", f"{url}/template.git", "--write", cwd=folder)
+        server.shutdown()
+    assert "It is written. Next:" in done.stdout
+    answers = answers_of(folder)
+    assert (answers["_src_path"], answers["_commit"]) == (f"{url}/template.git", "0.1.0")
+    assert (folder / "lens/test_uv/cli.py").exists()

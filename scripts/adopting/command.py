@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 import sys
 import tempfile
 import tomllib
@@ -58,14 +57,19 @@ def adopt_into(
     check_project(project)
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
     found = infer(project, data, interactive)
-    found.add("crlf", bool(re.match(r"i/crlf", git("ls-files", "--eol", "pyproject.toml", cwd=folder))), "")
+    if line_end == "\r\n" and git("ls-files", "--eol", "pyproject.toml", cwd=folder).startswith("i/crlf"):
+        # Updates compare with lines that end with LF, and uv writes the file so as soon as it adds something.
+        line_end = "\n"
+        found.notes.append(
+            "lines of pyproject.toml end with CRLF in git, and with LF from now on, as `uv add` writes them"
+        )
     package, reason = project.package()
     if answers_file != ANSWERS:
         package, reason = "", f"no test-uv: it looks for answers in {ANSWERS}, which another template has"
     found.add("package_path", package, reason)
     package = str(found.answers["package_path"])
     answers = render(template, version, new, found, answers_file, interactive)
-    lean = (new / "pyproject.toml").read_bytes().decode().replace("\r\n", "\n")
+    lean = (new / "pyproject.toml").read_text("utf-8")
     command = project.script(package)
     text, loosened = adopted(project, lean, command)
     prove(project, text, lean, command)

@@ -63,10 +63,8 @@ def infer_accelerator(project: Project, found: Findings) -> None:
     )
     for local in sorted({local for local in locals_ if local in known}, key=lambda local: local == "cpu"):
         found.add("accelerator", local, f"uv.lock has torch +{local}")
-    for package in project.lock.get("package", []):
-        if re.fullmatch(r"nvidia-cuda-runtime(-cu\d+)?", package["name"]) and "torch" in map(
-            str, project.locked("torch") and ["torch"]
-        ):
+    for package in project.lock.get("package", []) if locals_ else []:
+        if re.fullmatch(r"nvidia-cuda-runtime(-cu\d+)?", package["name"]):
             cuda = "cu" + "".join(package["version"].split(".")[:2])
             if cuda in known:
                 found.add("accelerator", cuda, f"uv.lock has {package['name']} {package['version']}")

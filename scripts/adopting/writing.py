@@ -32,9 +32,11 @@ def write(folder: Path, new: Path, names: list[str]) -> None:
         names = sorted(names, key=lambda name: (folder / name).exists())  # what is there already comes last
         journal = stage / "journal"
         journal.write_text(json.dumps([name for name in names if not (folder / name).exists()]))
-    except OSError as error:
+    except BaseException as error:
         shutil.rmtree(stage, ignore_errors=True)
-        raise Refusal(f"nothing was written: {error}") from error
+        if isinstance(error, OSError):
+            raise Refusal(f"nothing was written: {error}") from error
+        raise
     with uninterrupted():
         try:
             for name in names:
