@@ -327,6 +327,24 @@ members = ["packages/*"]
 leaf = { workspace = true }
 """
 
+PROJECTS["in-china"] = """\
+[project]
+name = "south"
+version = "0.1"
+requires-python = ">=3.12"
+dependencies = ["torch"]
+
+[[tool.uv.index]]
+url = "https://pypi.tuna.tsinghua.edu.cn/simple"  # near
+default = true
+
+[[tool.uv.index]]
+name = "sjtu"
+url = "https://mirror.sjtu.edu.cn/pytorch-wheels/cpu"
+explicit = true
+# nothing follows
+"""
+
 PROJECTS["extra-index-url"] = """\
 [project]
 name = "older"

@@ -264,8 +264,8 @@ def test_any_order_is_adopted_and_updated(
 
 # Locks on the replica ----------------------------------------------------------------------------------------
 
-NEEDS_A_BUILD = {"dynamic", "poetry-core"}
-"""Projects whose metadata only a build backend knows, which the replica does not have."""
+NOT_HERE = {"dynamic", "poetry-core", "in-china"}
+"""Projects that need a build backend for their metadata, or an index that the replica does not have."""
 BUILDS: list[dict[str, object]] = [
     {"accelerator": "cu126", "torch_version": "2.9.1"},
     {"accelerator": "rocm6.4", "torch_version": "2.9.1", "companions": ["torchvision"]},
@@ -278,7 +278,7 @@ def builds_of(folder: Path, package: str = "torch") -> set[str]:
     return {version for name, version in versions(folder) if name == package}
 
 
-@pytest.mark.parametrize("name", sorted(PROJECTS.keys() - NEEDS_A_BUILD))
+@pytest.mark.parametrize("name", sorted(PROJECTS.keys() - NOT_HERE))
 def test_locks_have_the_build_that_was_chosen(
     name: str,
     replica: Replica,
@@ -403,6 +403,7 @@ REFUSED: dict[str, tuple[dict[str, str | None], str]] = {
     "group": ({"pyproject.toml": PLAIN + '[dependency-groups]\ncpu = ["six"]\n'}, "the group cpu is named like an accelerator"),
     "all groups": ({"pyproject.toml": PLAIN + f'{UV}default-groups = "all"\n'}, 'default-groups in [tool.uv] is "all"'),
     "override": ({"pyproject.toml": PLAIN + f'{UV}override-dependencies = ["torch==2.7.1"]\n'}, "override-dependencies has torch==2.7.1"),
+    "default index": ({"pyproject.toml": PLAIN + f'{UV}index-url = "https://example.com/simple"\n'}, "leave --data pypi_mirror= out"),
     "nightly": ({"pyproject.toml": PLAIN + '[[tool.uv.index]]\nurl = "https://download.pytorch.org/whl/nightly/cpu"\n'}, "nightly builds"),
     "pytorch": ({"pyproject.toml": PLAIN + '[[tool.uv.index]]\nname = "pytorch"\nurl = "https://example.com/simple"\n'}, "is called pytorch"),
     "dotted": ({"pyproject.toml": PLAIN + "[tool]\nuv.package = false\n"}, "uv.… as dotted keys"),
@@ -423,7 +424,7 @@ def test_refusals_write_nothing(name: str, adopt: Callable[..., Done], tmp_path:
             (tmp_path / place).write_bytes(text.encode())
     commit(tmp_path)
     before = contents(tmp_path)
-    done = adopt(tmp_path, "--write")
+    done = adopt(tmp_path, "--write", **({"pypi_mirror": "tuna"} if name == "default index" else {}))
     assert (done.status, done.out) == (2, "")
     assert len(done.err.splitlines()) == 1
     assert reason in done.err
@@ -477,6 +478,7 @@ def test_copier_names_the_script(project: Callable[..., Path], template: Path) -
         ("guide", {"accelerator": "cu128", "companions": ["torchvision"]}),
         ("poetry-core", {"accelerator": "cu118", "torch_version": "2.7.1", "companions": ["torchaudio"], "package_path": "strider"}),
         ("own-names", {"accelerator": "cu126", "platforms": ["linux-x86_64", "linux-aarch64"]}),
+        ("in-china", {"mirror": "sjtu", "accelerator": "cpu", "pypi_mirror": "tuna"}),
         ("sub-tables", {"mirror": "nju", "accelerator": "cu126"}),
         ("extra-index-url", {"accelerator": "cu121", "torch_version": "2.5.1", "python_version": "3.10"}),
         ("custom-mirror", {"mirror": "custom", "mirror_url": "https://wheels.example.com/torch/{accelerator}/", "mirror_format": "flat", "accelerator": "cu130"}),

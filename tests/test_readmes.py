@@ -405,6 +405,7 @@ EXECUTED: dict[str, dict[str, Callable[..., object] | None]] = {
         "A laptop and a server": test_commands_of_the_page_on_several_builds,
         "More": test_repository.test_ci_runs_the_commands_of_the_readme,
     },
+    "docs/adopt.md": {"Do it": None, "Undo": None},  # tests/test_adopt.py
     "docs/ci.md": {"A project in a subfolder": test_commands_of_the_page_on_ci},
     "docs/compiled-packages.md": {"From PyPI": None},  # tests/test_compiled_packages.py
     "docs/mirrors.md": {

@@ -150,7 +150,7 @@ def render(
 
 def show(found: Findings, answers: Mapping[str, Any], loosened: list[str]) -> None:
     """Say what was found and from where."""
-    for name in ("python_version", "accelerator", "torch_version", "companions", "platforms", "mirror", "mirror_url", "switch_to", "package_path", "ci", "license", "author_name", "author_email"):  # fmt: skip
+    for name in ("python_version", "accelerator", "torch_version", "companions", "platforms", "mirror", "mirror_url", "pypi_mirror", "switch_to", "package_path", "ci", "license", "author_name", "author_email"):  # fmt: skip
         if name in answers:
             value = ", ".join(answers[name]) if isinstance(answers[name], list) else answers[name]
             print(f"{name:14} {value or '-'}  ({found.reasons.get(name, 'default')})")

@@ -51,7 +51,7 @@ def infer(project: Project, given: Mapping[str, str], interactive: bool) -> Find
     infer_companions(project, found)
     infer_platforms(project, found)
     infer_people(metadata, found)
-    found.add("pypi_mirror", "official", "an index of yours is left alone")
+    infer_pypi_mirror(project, found)
     found.add("details", False, "")
     return found
 
@@ -105,6 +105,17 @@ def infer_mirror(project: Project, found: Findings) -> None:
                 url,
             )
             found.add("mirror_format", form, url)
+
+
+def infer_pypi_mirror(project: Project, found: Findings) -> None:
+    url = project.default_index()
+    if mirror := project.pypi_mirror():
+        found.add("pypi_mirror", mirror, url)
+    found.add("pypi_mirror", "official", f"{url} stays as it is" if url else "default")
+    if url and not mirror and found.answers["pypi_mirror"] != "official":
+        raise Refusal(
+            f"the project has a default index, {url}: leave --data pypi_mirror= out, or take the index out"
+        )
 
 
 def infer_release(project: Project, found: Findings, interactive: bool) -> None:

@@ -93,18 +93,20 @@ class Project:
         ]
 
     def removable(self) -> list[dict[str, Any]]:
-        """Those of PyTorch's indexes that have nothing else to serve."""
+        """Indexes that the template prints instead: PyTorch's that have nothing else to serve, and a mirror of PyPI."""
         others = {
             source.get("index")
             for name, sources in self.sources.items()
             if name not in self.names
             for source in sources
         }
-        return [
+        found = [
             index
             for index in self.indexes()
             if self.mirror_of(index["url"]) or (index.get("explicit") and index.get("name") not in others)
         ]
+        default = [index for index in self.uv.get("index", []) if index.get("default")]
+        return found + (default if self.pypi_mirror() else [])
 
     def pythons(self) -> list[str]:
         """The Pythons that the template knows and the project runs on, the oldest first."""
@@ -160,6 +162,21 @@ class Project:
         dynamic = {"scripts"} & set(project.get("dynamic", []))
         if package and self.is_installed and written and not dynamic and "test-uv" not in scripts:
             return f"{package.rpartition('/')[2]}.test_uv"
+        return ""
+
+    def default_index(self) -> str:
+        """The URL of the project's default index, if it has one."""
+        urls = [index["url"] for index in self.uv.get("index", []) if index.get("default")]
+        return str([*urls, self.uv.get("index-url", "")][0])
+
+    def pypi_mirror(self) -> str:
+        """The mirror of PyPI that the default index is, if the template can print it as the project has it."""
+        used = {source.get("index") for sources in self.sources.values() for source in sources}
+        for name, mirror in self.table["pypi_mirrors"].items():
+            for index in self.uv.get("index", []):
+                plain = index.keys() <= {"name", "url", "default"} and index.get("name") not in used
+                if plain and index.get("default") and index["url"].rstrip("/") == mirror["url"].rstrip("/"):
+                    return str(name)
         return ""
 
     def extra_urls(self) -> list[str]:
