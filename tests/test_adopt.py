@@ -26,12 +26,13 @@ import yaml
 from adopting import layout
 from adopting.project import Project, Refusal
 from adopting.writing import STAGE, take_back, write
-from copier import run_copy
+from conftest import REAL_TORCH
+from copier import run_copy, run_update
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from projects import OFFICIAL, PROJECTS, make
 from replica import Replica
-from support import ROOT, TABLE, commit, default_release, run, uv
+from support import ROOT, TABLE, commit, default_release, run, shell, uv
 from templates import as_repository, this_template
 from test_mirrors import versions
 from test_update import update
@@ -404,15 +405,21 @@ REFUSED: dict[str, tuple[dict[str, str | None], str]] = {
     "all groups": ({"pyproject.toml": PLAIN + f'{UV}default-groups = "all"\n'}, 'default-groups in [tool.uv] is "all"'),
     "override": ({"pyproject.toml": PLAIN + f'{UV}override-dependencies = ["torch==2.7.1"]\n'}, "override-dependencies has torch==2.7.1"),
     "default index": ({"pyproject.toml": PLAIN + f'{UV}index-url = "https://example.com/simple"\n'}, "leave --data pypi_mirror= out"),
-    "nightly": ({"pyproject.toml": PLAIN + '[[tool.uv.index]]\nurl = "https://download.pytorch.org/whl/nightly/cpu"\n'}, "nightly builds"),
+    "nightly": ({"pyproject.toml": PLAIN + '[[tool.uv.index]]\nurl = "https://download.pytorch.org/whl/nightly/cpu"\n'}, "builds that are no release"),
     "pytorch": ({"pyproject.toml": PLAIN + '[[tool.uv.index]]\nname = "pytorch"\nurl = "https://example.com/simple"\n'}, "is called pytorch"),
     "dotted": ({"pyproject.toml": PLAIN + "[tool]\nuv.package = false\n"}, "uv.… as dotted keys"),
+    "bad requirement": ({"pyproject.toml": PLAIN.replace("matplotlib>=3.10", "matplotlib=>3.10")}, "what uv does not take"),
+    "bad Python": ({"pyproject.toml": PLAIN.replace(">=3.12", "3.12+")}, "what uv does not take"),
+    "workflows": ({".github/workflows/test.yml": "on: push\n"}, "there is .github/workflows"),
     "old Python": ({"pyproject.toml": PLAIN.replace(">=3.12", "<3.10")}, "the template knows Python 3.10 to"),
     "no release": ({"pyproject.toml": PLAIN.replace("torch>=2.7.0", "torch<1.13")}, "no release of PyTorch that the template knows"),
     "old release": ({"pyproject.toml": PLAIN.replace("torch>=2.7.0", "torch==2.4.1+cu126")}, "torch 2.4.1 has no cu126 build: use torch_version="),
     "members": ({"pyproject.toml": PROJECTS["workspace"], **{f"packages/{name}/pyproject.toml": f'[project]\nname = "{name}"\nversion = "0"\ndependencies = ["torch"]\n' for name in ("leaf", "bud")}}, "several members need PyTorch (bud, leaf)"),
 }  # fmt: skip
 """Projects: files beside or in place of those of a plain one, None for no file, and what the refusal says."""
+
+
+REFUSED_DATA = {"default index": {"pypi_mirror": "tuna"}, "workflows": {"ci": "github"}}
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -424,7 +431,7 @@ def test_refusals_write_nothing(name: str, adopt: Callable[..., Done], tmp_path:
             (tmp_path / place).write_bytes(text.encode())
     commit(tmp_path)
     before = contents(tmp_path)
-    done = adopt(tmp_path, "--write", **({"pypi_mirror": "tuna"} if name == "default index" else {}))
+    done = adopt(tmp_path, "--write", **REFUSED_DATA.get(name, {}))
     assert (done.status, done.out) == (2, "")
     assert len(done.err.splitlines()) == 1
     assert reason in done.err
@@ -464,6 +471,36 @@ def test_copier_names_the_script(project: Callable[..., Path], template: Path) -
         ValueError, match=r"holds a project already, and nothing was written.*scripts/adopt\.py"
     ):
         run_copy(str(template), folder, defaults=True, quiet=True)
+
+
+def test_ci_is_added_where_it_is_asked_for(adopt: Callable[..., Done], project: Callable[..., Path]) -> None:
+    folder = project("custom-mirror")
+    assert adopt(folder, "--write", ci="github").status == 0
+    for name in ("ci", "gpu"):
+        workflow = yaml.safe_load((folder / f".github/workflows/{name}.yml").read_text())
+        steps = [step.get("run", "") for step in workflow["jobs"]["test"]["steps"]]
+        assert any("import torch" in step for step in steps)
+        assert not any("test-uv" in step for step in steps)
+
+
+def test_another_template_keeps_its_answers(adopt: Callable[..., Done], project: Callable[..., Path]) -> None:
+    folder = project("src")
+    (folder / ANSWERS).write_text("_src_path: gh:other/template\nproject_name: other\n")
+    commit(folder)
+    done = adopt(folder, "--write")
+    beside = ".copier-answers.torch-uv-template.yml"
+    assert f"copier update --defaults --vcs-ref=:current: --answers-file {beside} --data" in done.out
+    assert answers_of(folder)["project_name"] == "other"
+    commit(folder)
+    before = read(folder)
+    run_update(
+        folder, answers_file=beside, data={"accelerator": "cu130"}, defaults=True, overwrite=True, quiet=True
+    )
+    after = read(folder)
+    assert after["tool"]["uv"].pop("index")[-1]["url"].endswith("cu130")
+    del before["tool"]["uv"]["index"]
+    assert after == before
+    assert "adopted already" in adopt(folder).out
 
 
 # What is inferred --------------------------------------------------------------------------------------------
@@ -633,3 +670,30 @@ def test_the_script_runs_from_a_url(source: Path, project: Callable[..., Path], 
     answers = answers_of(folder)
     assert (answers["_src_path"], answers["_commit"]) == (f"{url}/template.git", "0.1.0")
     assert (folder / "lens/test_uv/cli.py").exists()
+
+
+# The real wheel ----------------------------------------------------------------------------------------------
+
+
+def test_the_real_wheel_computes(
+    adopt: Callable[..., Done], project: Callable[..., Path], real_answers: dict[str, object]
+) -> None:
+    """The commands that the script names do what it says."""
+    folder = project("flat")
+    data = {
+        name: value if isinstance(value, str) else json.dumps(value) for name, value in real_answers.items()
+    }
+    done = adopt(folder, "--write", **data)
+    assert "note: torch>=2.6,<2.9 -> torch" in done.out.replace("torch<2.9,>=2.6", "torch>=2.6,<2.9")
+    script_of_it = done.out.partition("Next:\n\n")[2].partition("\n\n")[0]
+    assert [line.strip().partition("  ")[0] for line in script_of_it.splitlines()] == [
+        f"uv python pin {real_answers['python_version']}",
+        "uv sync",
+        "uv run --with numpy --with matplotlib test-uv",
+        'git add --all && git commit --message "Adopt torch-uv-template"',
+    ]
+    (folder / ".gitignore").write_text(".venv/\n*.egg-info/\n__pycache__/\n")
+    shown = shell(script_of_it, folder).stdout
+    assert f"torch:{REAL_TORCH}+cpu" in shown
+    assert "\nok: cpu computes on the CPU\n" in shown
+    assert run("git", "status", "--porcelain", cwd=folder).stdout == ""

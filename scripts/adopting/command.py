@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
+import re
 import sys
 import tempfile
 import tomllib
@@ -14,6 +16,8 @@ from typing import Any
 import yaml
 from copier import run_copy
 from copier.errors import CopierError
+from packaging.requirements import InvalidRequirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from .inference import Findings, infer
 from .layout import adopted, prove
@@ -35,7 +39,11 @@ def adopt(
             return adopt_into(folder, Path(new), template, version, clone, data, writes)
     except Refusal as refusal:
         print(f"adopt: {refusal}", file=sys.stderr)
-        return 2
+    except (InvalidRequirement, InvalidSpecifier) as error:
+        print(
+            f"adopt: pyproject.toml has what uv does not take: {str(error).splitlines()[0]}", file=sys.stderr
+        )
+    return 2
 
 
 def adopt_into(
@@ -93,7 +101,7 @@ def adopt_into(
         print("\nNothing is written yet: --write does it.")
         return 1
     write(folder, new, names)
-    print(next_steps(project, command, package, answers_file))
+    print(next_steps(project, lean, command, package, answers_file))
     return 0
 
 
@@ -161,22 +169,37 @@ def show(found: Findings, answers: Mapping[str, Any], loosened: list[str]) -> No
     print()
 
 
-def next_steps(project: Project, command: str, package: str, answers_file: str) -> str:
+def next_steps(project: Project, lean: str, command: str, package: str, answers_file: str) -> str:
     """What to type next."""
     lacking = [
         name for name in ("numpy", "matplotlib") if not (project.required(name) or project.locked(name))
     ]
     extra = "".join(f" --with {name}" for name in lacking)
-    module = ".".join(Path(package).parts[-1:])
     check = f'uv run python -c "{PROBE}"'
     if package:
-        check = f"uv run{extra} test-uv" if command else f"uv run{extra} python -m {module}.test_uv"
+        check = f"uv run{extra} " + ("test-uv" if command else f"python -m {Path(package).name}.test_uv")
+    pin = python_to_pin(project, lean)
     return f"""
 It is written. Next:
-
-    uv sync         # resolves what has to change, installs
+{f"{chr(10)}    uv python pin {pin}  # or another that uv.lock is for" if pin else ""}
+    uv sync  # resolves what has to change, installs
     {check}
     git add --all && git commit --message "Adopt torch-uv-template"
 
 To change the accelerator and other answers later: {update(answers_file)}
 To undo it before the commit: git stash --include-untracked"""
+
+
+def python_to_pin(project: Project, lean: str) -> str:
+    """The Python to pin where uv could take one that uv.lock is not for: it looks at requires-python alone."""
+    bounds = re.findall(
+        r"python_version ([<>=!]+) '([0-9.]+)'", tomllib.loads(lean)["tool"]["uv"]["environments"][0]
+    )
+    locked = SpecifierSet(",".join(operator + version for operator, version in bounds))
+    covered = [python for python in project.pythons() if locked.contains(python)]
+    for file, pattern in (".python-version", r"3\.\d+"), (".venv/pyvenv.cfg", r"(?<=version_info = )3\.\d+"):
+        with contextlib.suppress(OSError):
+            found = re.search(pattern, (project.folder / file).read_text("utf-8"))
+            if found and found[0] in covered:
+                return "" if file == ".python-version" else found[0]
+    return "3.12" if "3.12" in covered else covered[-1]

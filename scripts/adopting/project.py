@@ -287,9 +287,9 @@ def check_project(project: Project) -> None:
         if canonicalize_name(Requirement(string).name) in project.names:
             raise Refusal(f"override-dependencies has {string}, against any pin: take it out")
     for index in project.uv.get("index", []):
-        if "/nightly/" in index["url"]:
+        if re.search("/(nightly|test)/", index["url"]):
             raise Refusal(
-                f"{index['url']} has nightly builds, which the template does not know: take a release"
+                f"{index['url']} has builds that are no release, which the template does not know: take a release"
             )
         if index.get("name") == "pytorch" and index not in project.removable():
             raise Refusal(f"an index of yours is called pytorch and has {index['url']}: give it another name")
