@@ -253,13 +253,15 @@ export function commands(table, answers, language = "en") {
       const value = answers[name];
       return ` --data ${Array.isArray(value) ? `'${name}=${JSON.stringify(value).replaceAll(",", ", ")}'` : `${name}=${value}`}`;
     });
-  const names = Object.keys(usual);
-  const different = data(names.filter((name) => JSON.stringify(answers[name]) !== JSON.stringify(usual[name]))).join("");
+  const different = Object.keys(usual).filter((name) => JSON.stringify(answers[name]) !== JSON.stringify(usual[name]));
+  // A project keeps what is not named; its mirror of PyPI is not to stay behind.
+  const build = ["python_version", "accelerator", "torch_version", ...(different.includes("mirror") ? ["pypi_mirror"] : [])];
+  const named = data(Object.keys(usual).filter((name) => build.includes(name) || different.includes(name))).join("");
   const readme = language === "zh" ? " --data language=zh" : "";
   return {
-    copy: `uvx copier copy --defaults${different}${readme} ${TEMPLATE} myproj`,
-    update: `uvx copier update --defaults --vcs-ref=:current:${data(names).join("")}`,
-    adopt: `uv run ${ADOPT}${data(names).join("")}`,
+    copy: `uvx copier copy --defaults${data(different).join("")}${readme} ${TEMPLATE} myproj`,
+    update: `uvx copier update --defaults --vcs-ref=:current:${named}`,
+    adopt: `uv run ${ADOPT}${named}`,
   };
 }
 
@@ -504,7 +506,7 @@ const TEXTS = {
     adoptTitle: "Project without the template",
     blockTitle: "pyproject.toml, by hand",
     label: { copy: "Copy the command for a new project", update: "Copy the command for a project from this template", adopt: "Copy the command for a project without the template", block: "Copy the lines for pyproject.toml" },
-    more: "Several accelerators in one project (switch_to) are a question of the template, and so are CI, the license and the rest.",
+    more: "A project keeps the answers that a command does not name. Several accelerators in one project (switch_to), CI, the license and the rest are questions of the template.",
     matrixLead: "Every release since 2.1.0 and every accelerator, with the Pythons that have wheels. Macs take PyPI's wheels, whatever the accelerator.",
     find: "Filter",
     findHint: "cu126, 2.9, 3.14, aarch64 …",
@@ -558,7 +560,7 @@ const TEXTS = {
     adoptTitle: "还没有用模板的项目",
     blockTitle: "手写 pyproject.toml",
     label: { copy: "复制新项目的命令", update: "复制更新项目的命令", adopt: "复制接入模板的命令", block: "复制 pyproject.toml 的内容" },
-    more: "同一个项目里的多种构建（switch_to）、CI、许可证等，由模板的问卷来问。",
+    more: "命令里没有写到的答案，项目保持不变。同一个项目里的多种构建（switch_to）、CI、许可证等，由模板的问卷来问。",
     matrixLead: "2.1.0 以来的每个版本和每种加速器，以及有安装包的 Python。macOS 总是用 PyPI 的安装包，与加速器无关。",
     find: "筛选",
     findHint: "cu126、2.9、3.14、aarch64 …",

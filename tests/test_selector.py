@@ -260,25 +260,25 @@ def test_copier_refuses_with_these_words(render: Render) -> None:
         assert message.endswith(f": {reason}")
 
 
+def data_of(command: str) -> dict[str, object]:
+    words = [word for before, word in itertools.pairwise(shlex.split(command)) if before == "--data"]
+    pairs = dict(word.split("=", 1) for word in words)
+    return {name: yaml.safe_load(value) if value[0] == "[" else value for name, value in pairs.items()}
+
+
 def test_commands_give_what_the_block_says(visit, render: Render) -> None:
-    """The data of each command, given to Copier."""
-    page = visit()
-    for number, (answers, got) in enumerate(zip(SAMPLE, page.evaluate(IN_THE_PAGE, SAMPLE), strict=True)):
-        for name in ("copy", "update", "adopt"):
-            words = shlex.split(got[name])
-            data = dict(
-                word.split("=", 1) for before, word in itertools.pairwise(words) if before == "--data"
-            )
-            if name != "copy":
-                assert {
-                    key: yaml.safe_load(value) if value[0] == "[" else value for key, value in data.items()
-                } == answers
+    """The data of each command, given to Copier; a project keeps what the other two do not name."""
+    for number, (answers, got) in enumerate(zip(SAMPLE, visit().evaluate(IN_THE_PAGE, SAMPLE), strict=True)):
         words = shlex.split(got["copy"])
         assert words[:4] == ["uvx", "copier", "copy", "--defaults"]
         assert words[-2:] == ["gh:org/torch-uv-template", "myproj"]
-        data = dict(word.split("=", 1) for before, word in itertools.pairwise(words) if before == "--data")
-        project = render(f"copy{number}", **data)
+        project = render(f"copy{number}", **data_of(got["copy"]))
         assert lines((project / "pyproject.toml").read_text()) == lines(got["block"])
+        build = {name: answers[name] for name in ("python_version", "accelerator", "torch_version")}
+        if answers["mirror"] != "official":
+            build["pypi_mirror"] = answers["pypi_mirror"]
+        for name in ("update", "adopt"):
+            assert data_of(got[name]) == build | data_of(got["copy"])
 
 
 def test_defaults_are_those_of_the_questionnaire(visit) -> None:
