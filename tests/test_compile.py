@@ -57,7 +57,7 @@ def test_check_says_in_one_line_that_the_table_is_stale(
 
 def test_the_table_is_small_and_has_a_line_for_each_fact() -> None:
     text = (ROOT / "rules/builds.json").read_text(encoding="utf-8")
-    assert len(text.encode()) < 110_000
+    assert len(text.encode()) < 128_000  # a release adds 5 KB
     assert re.search(r'^ {5}"cpu": \["linux-x86_64"', text, re.MULTILINE)
 
 
