@@ -16,7 +16,7 @@ from conftest import REAL_TORCH
 from copier import run_copy
 from pytest_copier.plugin import CopierFixture
 from replica import RUNTIME, Replica, stub_wheel
-from support import ROOT, commit, run, uv
+from support import COMPANIONS, RELEASES, ROOT, commit, run, uv
 from uv import find_uv_bin
 
 Render = Callable[..., Path]
@@ -431,6 +431,25 @@ explicit = true
     assert f"torch=={REAL_TORCH}+cpu" in freeze
     for package in ("editable", "path", "member", "bygit", "ownpackage"):
         assert package in freeze
+
+
+def test_companions_are_installed_for_the_cpu_with_stubs(
+    render: Render, pytorch: Replica, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """torch is the real CPU wheel; stubs of its companions cannot run, so the first step is all there is to see."""
+    own = {"mirror": "custom", "mirror_url": pytorch.url, "mirror_format": "simple"}
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    chosen = {"python_version": python, "torch_version": REAL_TORCH, "platforms": ["linux-x86_64"]}
+    project = render(accelerator="cu130", companions=COMPANIONS, **chosen, **own)
+    run("uv", "lock", cwd=project, **environment)
+    commit(project)
+    checkout = clone(project, tmp_path / "checkout")
+    command, variables = next(steps(checkout, "github"))
+    run("bash", "-eo", "pipefail", "-c", command, cwd=checkout, **(variables | environment))
+    installed = set(uv("pip", "freeze", cwd=checkout).stdout.splitlines())
+    versions = {name: RELEASES[REAL_TORCH]["companions"][name]["version"] for name in COMPANIONS}
+    assert {f"{name}=={version}+cpu" for name, version in versions.items()} <= installed
+    assert f"torch=={REAL_TORCH}+cpu" in installed
 
 
 @pytest.mark.parametrize("accelerator", ["cpu", "cu130"])
