@@ -85,7 +85,7 @@ REPORT_SCHEMA = {
         r"^(matplotlib|numpy|torch|torchvision|torchaudio|torchcodec|python|platform)$": {"type": "string"},
         r"^(flash-attn|xformers|torchao|bitsandbytes|torch-scatter|pyg-lib)$": {"type": "string"},
         r"^device \d+$": {"type": "string", "minLength": 1},
-        r"^device \d+ capability$": {"type": "string", "pattern": r"^(\d+\.\d|gfx[0-9a-f]+)$"},
+        r"^device \d+ capability$": {"type": "string", "pattern": r"^\d+\.\d$"},
         r"^device \d+ computes$": {"type": "boolean"},
     },
     "additionalProperties": False,

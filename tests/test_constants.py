@@ -34,6 +34,7 @@ PROPOSALS = [
     {"torch_version": "2.13.0", "companions": ["torchaudio"]},  # lacks cu132
     {"torch_version": "2.13.0", "platforms": ["linux-aarch64", "macos-arm64"]},
     {"torch_version": "2.14.1", "platforms": ["windows-x86_64"]},
+    {"torch_version": "2.13.0", "companions": ["torchcodec"]},  # lacks ROCm, and machines of cu132
     {"torch_version": "2.15.0"},
     {"torch_version": "2.14.1", "platforms": ["macos-arm64"]},
 ]

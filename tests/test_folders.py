@@ -129,6 +129,33 @@ def test_a_companion_of_an_older_python_names_it(render: Render, wheels: Callabl
     assert pyproject(render(**custom, python_version="3.11"))["project"]["requires-python"] == ">=3.11,<3.12"
 
 
+def test_a_companion_at_hand_for_some_machines_leaves_the_others_out(
+    render: Render, wheels: Callable[..., str]
+) -> None:
+    url = wheels(
+        torch("312"), torch("312", platform=WINDOWS), torch("312", name="torchcodec", version="0.16.0+cpu")
+    )
+    custom = {"mirror": "custom", "mirror_url": url}
+    assert machines(render("without", **custom)) == {"linux x86_64", "win32 AMD64", "darwin arm64"}
+    assert machines(render("with", **custom, companions=["torchcodec"])) == {"linux x86_64", "darwin arm64"}
+    message = refusal(render, **custom, companions=["torchcodec"], platforms=["windows-x86_64"])
+    assert (
+        "add linux-x86_64 or leave torchcodec out of companions: windows-x86_64 has no cpu wheels" in message
+    )
+
+
+def test_xpu_takes_the_cpu_s_torchcodec(render: Render, wheels: Callable[..., str]) -> None:
+    """So does PyTorch's own index."""
+    codec = torch("312", name="torchcodec", version="0.16.0+cpu")
+    url = wheels(torch("312", version="2.13.0+xpu"), codec)
+    custom = {"mirror": "custom", "mirror_url": url, "companions": ["torchcodec"]}
+    project = render(**custom, accelerator="xpu")
+    assert "torchcodec==0.16.0" in pyproject(project)["project"]["dependencies"]
+    url = wheels(torch("312", version="2.13.0+cu130"), codec, folder="cuda")
+    message = refusal(render, **custom | {"mirror_url": url}, accelerator="cu130")
+    assert f"torchcodec 0.16.0 has no cu130 wheels in {url}" in message
+
+
 # A folder for each accelerator --------------------------------------------------------------------------------
 
 

@@ -26,7 +26,7 @@ class Device(NamedTuple):
     name: str  # for torch, such as cuda:0
     family: str
     label: str
-    capability: str = ""  # such as 8.6 of NVIDIA or gfx90a of AMD
+    capability: str = ""  # of NVIDIA, such as 8.6
 
 
 def devices(build: Build) -> Iterator[Device]:
@@ -45,8 +45,6 @@ def devices(build: Build) -> Iterator[Device]:
                 label = gpu.name
                 if kind == "cuda":
                     capability = f"{gpu.major}.{gpu.minor}"
-                if kind == "rocm":
-                    capability = gpu.gcnArchName.partition(":")[0]
             yield Device(f"{name}:{index}", kind, label, capability)
     if torch.backends.mps.is_available():
         yield Device("mps", "mps", "Apple GPU (MPS)")
@@ -85,11 +83,9 @@ def why_not(
         return Finding(what, why, change_to(other, driver))
     fix = f"no build of torch {TORCH_VERSION} has code for all GPUs here"
     cuda = [not error for each, error in errors.items() if each.family == "cuda"]
-    names = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(
-        map(str, range(len(cuda)))
-    )
-    if any(cuda):
-        works = ",".join(compress(names.split(","), cuda))
+    chosen = filter(None, os.environ.get("CUDA_VISIBLE_DEVICES", "").split(","))
+    works = ",".join(compress([*chosen] or map(str, range(len(cuda))), cuda))
+    if works:
         fix += f"; to use the others, {set_variable('CUDA_VISIBLE_DEVICES', works)}"
     return Finding(what, why, fix)
 
@@ -129,10 +125,10 @@ def add_up(build: Build, require: str | None) -> tuple[Report, list[Finding]]:
         torch, dist = build.torch, import_module("torch.distributed")
         gpus = torch.cuda.device_count() if dist.is_nccl_available() else 0
         backend = "nccl" if gpus and require != "cpu" else "gloo"
+        if require not in (None, "cpu") and not gpus:
+            return {}, [Finding(f"{require} is required", f"but {backend} is for CPUs")]
         if backend == "nccl":
             torch.cuda.set_device(local_rank)
-        elif require not in (None, "cpu"):
-            return {}, [Finding(f"{require} is required", f"but {backend} is for CPUs")]
         dist.init_process_group(backend)
         number = torch.tensor([rank + 1.0]).to("cuda" if backend == "nccl" else "cpu")
         dist.all_reduce(number)
