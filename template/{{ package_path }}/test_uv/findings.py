@@ -105,8 +105,6 @@ def edited_by_hand() -> Iterator[Finding]:
     if "package_path" in answers:  # the project was adopted
         known = answers["package_path"].rpartition("/")[2]
     if known != PACKAGE.name:
-        what, why = (
-            f"the package is called {PACKAGE.name}",
-            f"but {ANSWERS} says {project}",
-        )
+        what = f"the package is called {PACKAGE.name}"
+        why = f"but {ANSWERS} says {project}"
         yield Finding(what, why, f"commit it and {update(project_name=PACKAGE.name)}")
