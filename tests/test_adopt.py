@@ -301,6 +301,29 @@ def test_locks_have_the_build_that_was_chosen(
         assert local <= found <= local | {"2.9.1"}
 
 
+def test_what_the_lock_has_stays(
+    replica: Replica,
+    adopt: Callable[..., Done],
+    project: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = project("no-package")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", replica.pypi_url)
+    older = ["torch==2.9.1", "pillow==11.3.0", "jinja2==3.1.5", "networkx==3.4.2"]
+    uv("lock", *(f"--upgrade-package={pin}" for pin in older), cwd=folder)
+    commit(folder)
+    before = versions(folder)
+    assert {tuple(pin.split("==")) for pin in older} <= before
+    done = adopt(folder, "--write", accelerator="cpu", mirror="custom", mirror_url=replica.url)
+    assert "torch_version  2.9.1  (uv.lock has torch 2.9.1)" in done.out
+    uv("lock", cwd=folder)
+    after = versions(folder)
+    assert {name for name, version in after - before} == {"torch"}
+    assert builds_of(folder) == {"2.9.1", "2.9.1+cpu"}
+    gone = {name for name, version in before - after}
+    assert not {name for name in gone if not name.startswith(("nvidia-", "triton"))}
+
+
 # Updates by Copier itself ------------------------------------------------------------------------------------
 
 

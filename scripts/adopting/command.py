@@ -27,6 +27,8 @@ from .writing import take_back, write
 ANSWERS = ".copier-answers.yml"
 ANSWERS_BESIDE = ".copier-answers.torch-uv-template.yml"
 """The answers file where another template has the usual one."""
+ASKED = ("python_version", "accelerator", "mirror", "mirror_url")
+"""What people in a terminal are asked if the project does not tell."""
 PROBE = "import torch; print(torch.__version__, torch.cuda.is_available(), torch.ones(2).sin())"
 
 
@@ -91,7 +93,7 @@ def adopt_into(
             raise Refusal(f"git ignores {name}: take it out of .gitignore")
     bom = "\ufeff" if (folder / "pyproject.toml").read_bytes().startswith(b"\xef\xbb\xbf") else ""
     (new / "pyproject.toml").write_bytes((bom + text.replace("\n", line_end)).encode())
-    show(found, answers, loosened)
+    show(found, answers, loosened, "asked" if interactive else "default")
     diff = difflib.unified_diff(
         project.text.splitlines(), text.splitlines(), "pyproject.toml", "pyproject.toml, adopted", lineterm=""
     )
@@ -156,12 +158,14 @@ def render(
     return answers
 
 
-def show(found: Findings, answers: Mapping[str, Any], loosened: list[str]) -> None:
+def show(found: Findings, answers: Mapping[str, Any], loosened: list[str], otherwise: str) -> None:
     """Say what was found and from where."""
     for name in ("python_version", "accelerator", "torch_version", "companions", "platforms", "mirror", "mirror_url", "pypi_mirror", "switch_to", "package_path", "ci", "license", "author_name", "author_email"):  # fmt: skip
         if name in answers:
             value = ", ".join(answers[name]) if isinstance(answers[name], list) else answers[name]
-            print(f"{name:14} {value or '-'}  ({found.reasons.get(name, 'default')})")
+            print(
+                f"{name:14} {value or '-'}  ({found.reasons.get(name, otherwise if name in ASKED else 'default')})"
+            )
     for line in loosened:
         print(f"note: {line}: the version is a constraint in [tool.uv] now, which updates can change")
     for note in found.notes:
