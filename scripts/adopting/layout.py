@@ -115,6 +115,8 @@ def add_script(sections: list[Section], command: str) -> None:
     new = Section(("project", "scripts"), "", "[project.scripts]\n", [line])
     sections.insert(at + 1, new)
     space_out(sections, at + 1)
+    if at + 2 < len(sections):
+        space_out(sections, at + 2)
 
 
 def insert(section: Section, items: list[Item]) -> None:
@@ -277,7 +279,7 @@ def move(sections: list[Section], block: list[Section], at: int) -> None:
 
 
 def space_out(sections: list[Section], at: int) -> None:
-    """See that an empty line stands before a table, and one at most at the end of the file."""
+    """See that an empty line stands before a table."""
     previous = sections[at - 1]
     if previous.text and not previous.text.endswith("\n\n"):
         previous.items.append(Item((), "\n"))
