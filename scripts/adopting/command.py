@@ -93,6 +93,10 @@ def adopt_into(
             raise Refusal(f"git ignores {name}: take it out of .gitignore")
     bom = "\ufeff" if (folder / "pyproject.toml").read_bytes().startswith(b"\xef\xbb\xbf") else ""
     (new / "pyproject.toml").write_bytes((bom + text.replace("\n", line_end)).encode())
+    machines = tomllib.loads(lean)["tool"]["uv"]["environments"]
+    for name in answers["platforms"]:
+        if not any(project.table["platforms"][name]["marker"] in machine for machine in machines):
+            found.notes.append(f"{name} has no such build, so uv.lock leaves it out")
     show(found, answers, loosened, "asked" if interactive else "default")
     diff = difflib.unified_diff(
         project.text.splitlines(), text.splitlines(), "pyproject.toml", "pyproject.toml, adopted", lineterm=""
