@@ -171,7 +171,7 @@ def test_cpu_build_comes_from_the_same_mirror(
     (tmp_path / "pyproject.toml").write_text(before)
     run("bash", "-c", edit, cwd=tmp_path)
     table, expected = (tomllib.loads(text) for text in ((tmp_path / "pyproject.toml").read_text(), before))
-    expected["tool"]["uv"]["index"][0] = {"name": "pytorch", **index, "explicit": True}
+    expected["tool"]["uv"]["index"][-1] = {"name": "pytorch", **index, "explicit": True}
     assert table == expected
 
 

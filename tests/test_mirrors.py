@@ -81,12 +81,12 @@ def test_mirror_is_rendered(render: Render, mirror: str) -> None:
     tool = pyproject(project)["tool"]["uv"]
     row = MIRRORS[mirror]
     pytorch = {"name": "pytorch", "url": row["url"].replace("{accelerator}", "cu126"), "explicit": True}
-    assert tool["index"][0] == pytorch | ({"format": "flat"} if row["format"] == "flat" else {})
+    assert tool["index"][-1] == pytorch | ({"format": "flat"} if row["format"] == "flat" else {})
     if mirror == "official":
         assert len(tool["index"]) == 1
         assert "python-install-mirror" not in tool
     else:
-        assert tool["index"][1:] == [{"name": "pypi", "url": PYPI_MIRRORS[mirror], "default": True}]
+        assert tool["index"][:-1] == [{"name": "pypi", "url": PYPI_MIRRORS[mirror], "default": True}]
         assert tool["python-install-mirror"] == PYTHON_MIRROR
 
 
@@ -501,7 +501,7 @@ def test_any_url_is_refused_in_one_line_or_rendered_exactly(
     template: Path, tmp_path_factory, url: str
 ) -> None:
     folder = tmp_path_factory.mktemp("url") / "project"
-    for question, index in {"mirror": 0, "pypi_mirror": 1}.items():
+    for question, index in {"mirror": -1, "pypi_mirror": 0}.items():
         answers = {question: "custom", f"{question}_url": url}
         refusal = ""
         try:
