@@ -368,7 +368,7 @@ def test_copier_updates_what_people_work_on(
     assert start.count(b"\n") == start.count(line_end.encode())
     first = {key: answer for key, answer in answers_of(folder).items() if key[0] != "_"}
     mine = theirs(folder, lean(**first))
-    several = {"accelerator": "rocm6.4", "torch_version": "2.9.1", "companions": ["torchvision", "torchaudio"], "switch_to": ["cpu"], "mirror": "sjtu", "platforms": ["linux-x86_64"], "python_version": "3.12"}  # fmt: skip
+    several = {"accelerator": "cu128", "torch_version": "2.9.1", "companions": ["torchvision", "torchaudio", "torchcodec"], "switch_to": ["cpu"], "mirror": "sjtu", "platforms": ["linux-x86_64"], "python_version": "3.12"}  # fmt: skip
     for change in several, {key: first[key] for key in several}:
         update(folder, **change)
         answers = {key: answer for key, answer in answers_of(folder).items() if key[0] != "_"}
