@@ -109,7 +109,7 @@ def test_actions_are_pinned_once(projects: dict[tuple[str, str], Path]) -> None:
 
 def test_nothing_is_rendered_without_ci(render: Render) -> None:
     left = {path.name for path in render(ci="none").iterdir() if path.name.startswith((".git", "renovate"))}
-    assert left == {".gitignore"}
+    assert left == {".gitattributes", ".gitignore"}
 
 
 def test_gitlab_without_linux_is_refused(render: Render) -> None:

@@ -447,7 +447,7 @@ def test_another_mirror_changes_the_lines_of_indexes_only(template: Path, tmp_pa
         '+url = "https://mirrors.aliyun.com/pytorch-wheels/cpu/"',
         '+format = "flat"',
         '+python-install-mirror = "https://registry.npmmirror.com/-/binary/python-build-standalone"',
-        "+# Everything else comes from here, in place of PyPI.",
+        "+# What no other index serves comes from here, in place of PyPI.",
         "+[[tool.uv.index]]",
         '+name = "pypi"',
         '+url = "https://pypi.tuna.tsinghua.edu.cn/simple"',
