@@ -413,7 +413,9 @@ def drop_wheels(accelerator: str) -> Callable[[dict], None]:
 
 def drop_companion(table: dict) -> None:
     row = table["releases"][NEWEST]
-    row["companions"]["torchvision"]["without"] = {python: {"cpu": ["linux-x86_64"]} for python in PYTHONS}
+    row["companions"]["torchvision"]["without"] = {
+        python: {"cpu": list(TABLE["platforms"])} for python in PYTHONS
+    }
 
 
 def drop_platform(table: dict) -> None:
