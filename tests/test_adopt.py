@@ -298,7 +298,8 @@ def test_locks_have_the_build_that_was_chosen(
         printed = lean(**START, mirror="custom", mirror_url=replica.url, **build)
         adopted = layout.adopted(original, printed)[0]
         (folder / "pyproject.toml").write_text(adopted)
-        index = {} if replica.pypi_url in text else {"UV_DEFAULT_INDEX": replica.pypi_url}
+        own = "\nindex-url" in text or "default = true" in text
+        index = {} if own else {"UV_DEFAULT_INDEX": replica.pypi_url}
         uv("lock", cwd=folder, **index)
         accelerators = [build["accelerator"], *build.get("switch_to", [])]
         local = {f"2.9.1+{accelerator}" for accelerator in accelerators}
