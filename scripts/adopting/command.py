@@ -84,12 +84,14 @@ def adopt_into(
     text, loosened = adopted(project, lean, command)
     prove(project, text, lean, command)
     names = sorted(path.relative_to(new).as_posix() for path in new.rglob("*") if path.is_file())
+    ignored = git("-c", "core.quotePath=false", "check-ignore", *names, cwd=folder).splitlines()
     for name in names:
         if name != "pyproject.toml" and (folder / name).exists():
-            raise Refusal(
-                f"{name} is there already: {'leave --data ci= out' if 'package' not in name and 'test_uv' not in name else '--data package_path= leaves test-uv out'}"
+            way_out = (
+                "--data package_path= leaves test-uv out" if "test_uv" in name else "leave --data ci= out"
             )
-        if git("check-ignore", name, cwd=folder):
+            raise Refusal(f"{name} is there already: {way_out}")
+        if name in ignored:
             raise Refusal(f"git ignores {name}: take it out of .gitignore")
     bom = "\ufeff" if (folder / "pyproject.toml").read_bytes().startswith(b"\xef\xbb\xbf") else ""
     (new / "pyproject.toml").write_bytes((bom + text.replace("\n", line_end)).encode())

@@ -132,7 +132,7 @@ def take_indexes(project: Project, sections: list[Section]) -> list[Section]:
     gone = [index["url"] for index in project.removable()]
     for at in range(len(sections) - 1, 0, -1):
         section = sections[at]
-        if section.path == INDEXES and tomllib.loads(section.text)["tool"]["uv"]["index"][0]["url"] in gone:
+        if is_index_of(section, gone):
             # Of comments those right above go with it: the rest is the project's.
             sections[at - 1].items += comments_in(section)
             del sections[at]
@@ -153,6 +153,11 @@ def take_indexes(project: Project, sections: list[Section]) -> list[Section]:
                 [Item(item.name, f"extra-index-url = {toml(left)}\n")] if left else []
             )
     return moved
+
+
+def is_index_of(section: Section, urls: list[str]) -> bool:
+    """Whether a table is an index with one of these URLs."""
+    return section.path == INDEXES and tomllib.loads(section.text)["tool"]["uv"]["index"][0]["url"] in urls
 
 
 def comments_in(section: Section) -> list[Item]:
@@ -313,7 +318,7 @@ def gone_comments(project: Project) -> set[str]:
     removed = []
     urls = [index["url"] for index in project.removable()]
     for section in sections_of(project.text):
-        if section.path == INDEXES and tomllib.loads(section.text)["tool"]["uv"]["index"][0]["url"] in urls:
+        if is_index_of(section, urls):
             removed.append(
                 section.lead + section.head + "".join(item.text for item in section.items if item.name)
             )
