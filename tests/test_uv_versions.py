@@ -1,6 +1,5 @@
 """The lowest uv that a project takes does the whole job, and what people set for uv does not break the lock."""
 
-import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 from replica import Replica
 from support import default_release, run, uv
+from versions import lowest
 
 Render = Callable[..., Path]
 
@@ -20,32 +20,27 @@ PROJECTS: dict[str, dict[str, object]] = {
 
 
 @pytest.fixture(scope="session")
-def lowest_uv(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Install the first uv that `required-version` takes; return the program."""
-
-    def lowest_uv(required: str) -> Path:
-        folder = tmp_path_factory.getbasetemp() / "lowest uv"
-        minor = re.fullmatch(r">=(\d+\.\d+)", required)[1]
-        uv("pip", "install", "--quiet", f"--target={folder}", f"uv=={minor}.0", cwd=folder.parent)
-        return folder / "bin/uv"
-
-    return lowest_uv
+def lowest_uv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program of the lowest uv that the template supports."""
+    folder = tmp_path_factory.mktemp("uv")
+    uv("pip", "install", "--quiet", f"--target={folder}", f"uv=={lowest()['uv']}", cwd=folder)
+    return folder / "bin/uv"
 
 
 @pytest.mark.parametrize("answers", PROJECTS.values(), ids=PROJECTS)
 def test_the_lowest_uv_locks_syncs_and_builds_with_stubs(
-    render: Render, replica: Replica, lowest_uv: Callable[[str], Path], answers: dict[str, object]
+    render: Render, replica: Replica, lowest_uv: Path, answers: dict[str, object]
 ) -> None:
     places = {"mirror_url": replica.url, "pypi_mirror": "custom", "pypi_mirror_url": replica.pypi_url}
     project = render(project_name="project", mirror="custom", **places, **answers)
     table = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))["tool"]["uv"]
-    old = lowest_uv(table["required-version"])
-    run(old, "lock", cwd=project)
-    done = run(old, "sync", "--locked", cwd=project)
+    assert f"{table['required-version']}.0" == f">={lowest()['uv']}"
+    run(lowest_uv, "lock", cwd=project)
+    done = run(lowest_uv, "sync", "--locked", cwd=project)
     assert "warning" not in done.stderr
     accelerator = answers.get("accelerator", "cpu")
     pinned = f"torch=={default_release(accelerator)}+{accelerator}"
-    assert pinned in run(old, "pip", "freeze", cwd=project).stdout.splitlines()
+    assert pinned in run(lowest_uv, "pip", "freeze", cwd=project).stdout.splitlines()
     locked = tomllib.loads((project / "uv.lock").read_text())["package"]
     uv("lock", cwd=project)
     assert tomllib.loads((project / "uv.lock").read_text())["package"] == locked
