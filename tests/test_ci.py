@@ -355,14 +355,26 @@ def test_steps_pass_as_they_stand(
     assert not [request for request in pytorch.requests if request.path.startswith("/packages/")]
 
 
+def for_cuda(pytorch: Replica) -> dict[str, object]:
+    """Answers of a CUDA project for Linux and this Python, whose index has the real CPU wheel beside stubs."""
+    return {
+        "accelerator": "cu130",
+        "python_version": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "torch_version": REAL_TORCH,
+        "platforms": ["linux-x86_64"],
+        "mirror": "custom",
+        "mirror_url": pytorch.url,
+        "mirror_format": "simple",
+    }
+
+
 def test_steps_pass_on_a_project_with_everything(
     render: Render, pytorch: Replica, environment: dict[str, str], tmp_path: Path
 ) -> None:
     """Path, editable, workspace and git dependencies, an index of one's own, an extra and a further group."""
-    own = {"mirror": "custom", "mirror_url": pytorch.url, "mirror_format": "simple"}
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    chosen = {"python_version": python, "torch_version": REAL_TORCH, "platforms": ["linux-x86_64"]}
-    project = render(accelerator="cu130", **chosen, **own)
+    chosen = for_cuda(pytorch)
+    python = chosen["python_version"]
+    project = render(**chosen)
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     name, content = stub_wheel("ownpackage", "1.0", "py3-none-any")
@@ -437,10 +449,7 @@ def test_companions_are_installed_for_the_cpu_with_stubs(
     render: Render, pytorch: Replica, environment: dict[str, str], tmp_path: Path
 ) -> None:
     """torch is the real CPU wheel; stubs of its companions cannot run, so the first step is all there is to see."""
-    own = {"mirror": "custom", "mirror_url": pytorch.url, "mirror_format": "simple"}
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    chosen = {"python_version": python, "torch_version": REAL_TORCH, "platforms": ["linux-x86_64"]}
-    project = render(accelerator="cu130", companions=COMPANIONS, **chosen, **own)
+    project = render(companions=COMPANIONS, **for_cuda(pytorch))
     run("uv", "lock", cwd=project, **environment)
     commit(project)
     checkout = clone(project, tmp_path / "checkout")

@@ -177,8 +177,7 @@ def worked_on(fresh: Callable[..., Path], replica: Replica) -> Callable[..., Pat
             if lock:
                 # The lock's content plays no part: what matters is that it is there and committed.
                 (project / "uv.lock").write_text("version = 1\n")
-            run("git", "add", "--all", cwd=project)
-            run("git", "commit", "--quiet", "--message=Work", cwd=project)
+            commit(project)
             made[key] = project
         return made[key]
 
@@ -361,8 +360,7 @@ def test_a_checkout_that_git_turns_into_crlf(
     run_copy(str(repository), project, defaults=True, quiet=True)
     commit(project)
     work_on(project, replica)
-    run("git", "add", "--all", cwd=project)
-    run("git", "commit", "--quiet", "--message=Work", cwd=project)
+    commit(project)
     run("git", "clone", "--quiet", project, again, cwd=tmp_path)
     for data in (
         CPU_TOO,
@@ -370,8 +368,7 @@ def test_a_checkout_that_git_turns_into_crlf(
         {"mirror": "nju", "pypi_mirror": "tuna"},
     ):
         update(again, **data)
-        run("git", "add", "--all", cwd=again)
-        run("git", "commit", "--quiet", "--message=Update", cwd=again)
+        commit(again)
     assert not [name for name in files(again) if b"\r" in (again / name).read_bytes()]
     expected = fresh(**{key: answer for key, answer in answers(again).items() if key[0] != "_"})
     work_on(expected, replica)
@@ -442,8 +439,7 @@ def test_from_the_first_version_to_this_one(
             if worked:
                 work_on(folder, replica)
         if worked:
-            run("git", "add", "--all", cwd=project)
-            run("git", "commit", "--quiet", "--message=Work", cwd=project)
+            commit(project)
         before = files(project)
         update(project)
         found, wanted = files(project), files(expected)
@@ -461,8 +457,7 @@ def test_a_second_update_changes_nothing(history: Path, tmp_path: Path, replica:
     work_on(project, replica)
     commit(project)
     update(project, accelerator="cu126")
-    run("git", "add", "--all", cwd=project)
-    run("git", "commit", "--quiet", "--message=Update", cwd=project)
+    commit(project)
     update(project)
     update(project, accelerator="cu126")
     assert run("git", "status", "--porcelain", cwd=project).stdout == ""
