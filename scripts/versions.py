@@ -16,7 +16,7 @@ from pathlib import Path
 from uv import find_uv_bin
 
 ROOT = Path(__file__).resolve().parent.parent
-TESTS = [f"tests/test_{name}.py" for name in ("rendered", "ci", "stub_index", "update")]
+TESTS = [f"tests/test_{name}.py" for name in ("rendered", "ci", "locks", "update")]
 
 
 def lowest() -> dict[str, str]:

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from copier import run_copy
 from replica import Replica
+from support import REAL_TORCH
 from templates import this_template, torch_wheel
-
-REAL_TORCH = "2.13.0"
 
 
 @pytest.fixture(scope="session", autouse=True)

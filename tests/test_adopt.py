@@ -22,20 +22,19 @@ from typing import NamedTuple
 
 import adopt as script
 import pytest
+import reading
 import yaml
 from adopting import layout
 from adopting.project import Project, Refusal
 from adopting.writing import STAGE, take_back, write
-from conftest import REAL_TORCH
 from copier import run_copy, run_update
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from projects import OFFICIAL, PROJECTS, make
+from reading import update, versions
 from replica import Replica
-from support import ROOT, TABLE, commit, default_release, run, shell, uv
+from support import REAL_TORCH, ROOT, TABLE, commands, commit, default_release, run, shell, uv
 from templates import as_repository, this_template
-from test_mirrors import versions
-from test_update import update
 
 ANSWERS = ".copier-answers.yml"
 
@@ -93,10 +92,6 @@ def contents(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and ".git" not in path.parts
     }
-
-
-def answers_of(folder: Path, file: str = ANSWERS) -> dict[str, object]:
-    return yaml.safe_load((folder / file).read_text("utf-8"))
 
 
 def read(folder: Path) -> dict:
@@ -372,12 +367,12 @@ def test_copier_updates_what_people_work_on(
     run("git", "checkout", "--quiet", "pyproject.toml", cwd=folder)
     start = (folder / "pyproject.toml").read_bytes()
     assert start.count(b"\n") == start.count(line_end.encode())
-    first = {key: answer for key, answer in answers_of(folder).items() if key[0] != "_"}
+    first = {key: answer for key, answer in reading.answers(folder).items() if key[0] != "_"}
     mine = theirs(folder, lean(**first))
     several = {"accelerator": "cu128", "torch_version": "2.9.1", "companions": ["torchvision", "torchaudio", "torchcodec"], "switch_to": ["cpu"], "mirror": "sjtu", "platforms": ["linux-x86_64"], "python_version": "3.12"}  # fmt: skip
     for change in several, {key: first[key] for key in several}:
         update(folder, **change)
-        answers = {key: answer for key, answer in answers_of(folder).items() if key[0] != "_"}
+        answers = {key: answer for key, answer in reading.answers(folder).items() if key[0] != "_"}
         assert change.items() <= answers.items()
         assert theirs(folder, lean(**answers)) == mine
         run("git", "commit", "--quiet", "--all", "--message=Update", cwd=folder)
@@ -519,7 +514,7 @@ def test_another_template_keeps_its_answers(adopt: Callable[..., Done], project:
     done = adopt(folder, "--write")
     beside = ".copier-answers.torch-uv-template.yml"
     assert f"copier update --defaults --vcs-ref=:current: --answers-file {beside} --data" in done.out
-    assert answers_of(folder)["project_name"] == "other"
+    assert reading.answers(folder)["project_name"] == "other"
     commit(folder)
     before = read(folder)
     run_update(
@@ -555,7 +550,7 @@ def test_answers_are_inferred(
 ) -> None:
     folder = project(name)
     assert adopt(folder, "--write").status == 0
-    answers = answers_of(folder)
+    answers = reading.answers(folder)
     assert {key: answers[key] for key in inferred} == inferred
 
 
@@ -573,7 +568,7 @@ def test_the_lock_comes_first_and_data_overrides(
         (folder / "uv.lock").write_text(text)
         commit(folder)
         assert adopt(folder, "--write", **data).status == 0
-        answers = answers_of(folder)
+        answers = reading.answers(folder)
         assert (answers["accelerator"], answers["torch_version"], answers["companions"]) == expected
         run("git", "stash", "--include-untracked", cwd=folder)
         (folder / "uv.lock").write_text("")
@@ -678,27 +673,39 @@ def test_ctrl_c_waits_until_all_is_written(
 # From a URL --------------------------------------------------------------------------------------------------
 
 
-def test_the_script_runs_from_a_url(source: Path, project: Callable[..., Path], tmp_path: Path) -> None:
-    """With the template from another URL, by git's plain HTTP."""
-    site = tmp_path / "site"
-    site.mkdir()
-    shutil.copy(ROOT / "scripts/adopt.py", site)
-    run("git", "clone", "--quiet", "--bare", source, site / "template.git", cwd=tmp_path)
-    run("git", "update-server-info", cwd=site / "template.git")
+def test_commands_of_the_pages(source: Path, project: Callable[..., Path], tmp_path: Path) -> None:
+    """Those of README and docs/adopt.md: a server on loopback stands for GitHub's, and a clone for the repository."""
+    (look,) = commands((ROOT / "README.md").read_text("utf-8"), "I have a project already")
+    page = (ROOT / "docs/adopt.md").read_text("utf-8")
+    shown, write = commands(page, "Do it")
+    (undo,) = commands(page, "Undo")
+    assert shown == look
 
     class Handler(SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None: ...
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=site)) as server:
+    folder = project("flat")
+    before = contents(folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=ROOT)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}"
-        folder = project("flat")
-        done = uv("run", f"{url}/adopt.py", "--template", f"{url}/template.git", "--write", cwd=folder)
+        script = f"http://127.0.0.1:{server.server_port}/scripts/adopt.py"
+        official = "https://raw.githubusercontent.com/org/torch-uv-template/HEAD/scripts/adopt.py"
+        assert write.count(official) == look.count(official) == 1
+        instead = {
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": f"url.{source}.insteadOf",
+            "GIT_CONFIG_VALUE_0": "https://github.com/org/torch-uv-template.git",
+        }
+        looked = shell(look.replace(official, script), folder, check=False, **instead)
+        assert (looked.returncode, contents(folder)) == (1, before)
+        written = shell(write.replace(official, script), folder, **instead)
         server.shutdown()
-    assert "It is written. Next:" in done.stdout
-    answers = answers_of(folder)
-    assert (answers["_src_path"], answers["_commit"]) == (f"{url}/template.git", "0.1.0")
+    assert "It is written. Next:" in written.stdout
+    answers = reading.answers(folder)
+    assert (answers["_src_path"], answers["_commit"]) == ("gh:org/torch-uv-template", "0.1.0")
     assert (folder / "lens/test_uv/cli.py").exists()
+    shell(undo, folder)
+    assert contents(folder) == before
 
 
 # The real wheel ----------------------------------------------------------------------------------------------

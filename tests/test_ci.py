@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import REAL_TORCH
 from copier import run_copy
 from pytest_copier.plugin import CopierFixture
 from replica import RUNTIME, Replica, stub_wheel
-from support import COMPANIONS, RELEASES, ROOT, commit, run, uv
+from support import COMPANIONS, REAL_TORCH, RELEASES, ROOT, commit, run, uv
 from uv import find_uv_bin
 
 Render = Callable[..., Path]

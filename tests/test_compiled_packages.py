@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 import yaml
 from copier import run_copy
+from reading import answers, update
 from replica import Replica, stub_wheel
 from support import ACCELERATORS, RELEASES, ROOT, commands, commit, has_wheels, shell, uv
 from templates import as_repository, this_template
-from test_update import answers, update
 
 PAGE = (ROOT / "docs/compiled-packages.md").read_text(encoding="utf-8")
 CHINESE = (ROOT / "docs/compiled-packages.zh-CN.md").read_text(encoding="utf-8")

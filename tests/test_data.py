@@ -6,41 +6,25 @@ import shutil
 import sys
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import yaml
 from copier import run_copy
 from packaging.requirements import Requirement
-from packaging.tags import Tag
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
-from replica import FACTS, PLATFORM_TAGS, WITH_EVIDENCE
+from replica import FACTS, WITH_EVIDENCE
 from support import ROOT, run
+from wheels import NAMES, PYTHONS, Cell, cells_of
 
 BUILDS = json.loads((ROOT / "rules/builds.json").read_text("utf-8"))
 RELEASES = BUILDS["releases"]
 ACCELERATORS = BUILDS["accelerators"]
 RECORD = {release["version"]: release for release in FACTS["torch"] if release["version"] in WITH_EVIDENCE}
-PYTHONS = [f"3.{minor}" for minor in range(10, 30)]  # every one that a wheel could be for
-NAMES = {
-    "linux_x86_64": "linux-x86_64",
-    "linux_aarch64": "linux-aarch64",
-    "windows_amd64": "windows-x86_64",
-    "macos_arm64": "macos-arm64",
-    "macos_x86_64": "macos-x86_64",
-}
 NOT_OFFERED = {"rocm5.5", "rocm7.14"}  # data/builds.yml says why
-
-
-class Cell(NamedTuple):
-    """Where there is a wheel: macOS takes PyPI's, whatever the accelerator."""
-
-    python: str
-    accelerator: str
-    platform: str
 
 
 def cell_for(python: str, accelerator: str, platform: str) -> Cell:
@@ -53,22 +37,6 @@ def cell_for(python: str, accelerator: str, platform: str) -> Cell:
 def offered(pythons: Iterable[str]) -> set[str]:
     """Pythons that the template knows: 3.10 and newer, not free-threaded."""
     return set(pythons) & set(PYTHONS)
-
-
-def runs(tag: Tag, python: str) -> bool:
-    """Whether a Python takes wheels of a tag, as far as the platform goes."""
-    if tag.abi == "abi3":
-        return Version(python) >= Version(f"3.{tag.interpreter.removeprefix('cp3')}")
-    return tag.interpreter in ("py3", f"cp{python.replace('.', '')}") and not tag.abi.endswith("t")
-
-
-def cells_of(filename: str, accelerator: str) -> Iterator[Cell]:
-    """Where a wheel can be used that was listed for an accelerator, or for "pypi"."""
-    for tag in parse_wheel_filename(filename)[3]:
-        for key, part in PLATFORM_TAGS.items():
-            if key in NAMES and re.search(part, tag.platform):
-                for python in (python for python in PYTHONS if runs(tag, python)):
-                    yield Cell(python, accelerator, NAMES[key])
 
 
 def listed() -> dict[tuple[str, str], set[Cell]]:

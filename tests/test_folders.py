@@ -7,21 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
+from reading import answers, pyproject
 from replica import Replica, stub_wheel
 from support import NEWEST, refusal, uv
 
 Render = Callable[..., Path]
 NOT_WINDOWS = pytest.mark.skipif(sys.platform == "win32", reason="paths are written otherwise there")
 LINUX, ARM, WINDOWS = "manylinux_2_28_x86_64", "manylinux_2_28_aarch64", "win_amd64"
-
-
-def answers(project: Path) -> dict[str, object]:
-    return yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
-
-
-def pyproject(project: Path) -> dict:
-    return tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
 
 
 def machines(project: Path) -> set[str]:

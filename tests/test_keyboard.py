@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-import yaml
 from copier import run_copy
+from reading import answers
 from support import (
     ACCELERATORS,
     NEWEST,
@@ -117,10 +117,6 @@ def accept_until(terminal: Terminal, question: str) -> None:
     """Answer every question before this one by Enter."""
     while (name := asked(terminal)) != question:
         answer(terminal, name)
-
-
-def answers(project: Path) -> dict[str, object]:
-    return yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
 
 
 def test_a_size_too_small_for_a_question_would_be_seen(start: Start) -> None:

@@ -10,7 +10,7 @@ import functools
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,23 +18,16 @@ import pytest
 import yaml
 from packaging.markers import Marker
 from packaging.specifiers import SpecifierSet
-from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 from printed import menu, printed
 from replica import FACTS, PLANTED, Replica
 from support import ACCELERATORS, PYTHONS, ROOT, TABLE, refusal, uv
+from wheels import MACHINES, Wheel, published
 
 Render = Callable[..., Path]
 
 EXHAUSTIVE = bool(os.environ.get("EXHAUSTIVE"))
 RELEASES = {release["version"]: release for release in FACTS["torch"]}
-MACHINES = {
-    "linux-x86_64": ("linux", "x86_64"),
-    "linux-aarch64": ("linux", "aarch64"),
-    "windows-x86_64": ("win32", "AMD64"),
-    "macos-arm64": ("darwin", "arm64"),
-    "macos-x86_64": ("darwin", "x86_64"),
-}
 RUNNERS = {
     "linux-x86_64": "ubuntu-latest",
     "linux-aarch64": "ubuntu-24.04-arm",
@@ -46,54 +39,6 @@ ON_THE_INDEX = list(MACHINES)[:3]
 BY_DEFAULT = list(MACHINES)[:4]
 COMPANIONS = ("torchvision", "torchaudio", "torchcodec")
 FROM_PYTORCH = {"torch", *COMPANIONS, "pytorch-triton-rocm", "pytorch-triton-xpu", "triton-rocm", "triton-xpu"}  # fmt: skip
-
-
-class Wheel(NamedTuple):
-    """What a file name says, as far as a project's answers go."""
-
-    project: str
-    version: str  # without the local part
-    python: str
-    platform: str
-
-
-def platform_of(tag: str) -> str | None:
-    """The platform of a tag such as manylinux_2_28_x86_64; None for one that no answer names."""
-    for ending, platform in {
-        "_x86_64": "macos-x86_64" if tag.startswith("macosx") else "linux-x86_64",
-        "aarch64": "linux-aarch64",
-        "win_amd64": "windows-x86_64",
-        "_arm64": "macos-arm64" if tag.startswith("macosx") else None,
-    }.items():
-        if platform and tag.endswith(ending):
-            return platform
-    return None
-
-
-def wheels(replica: Replica, accelerator: str | None) -> dict[Wheel, str]:
-    """The full version, with its local part, of each wheel on an index; None is the default index."""
-    found = {}
-    for file in replica.wheels(accelerator):
-        project, version, _, tags = parse_wheel_filename(file)
-        if project not in FROM_PYTORCH:
-            continue
-        for tag in tags:
-            platform = platform_of(tag.platform)
-            oldest = tag.interpreter.replace("cp3", "3.")
-            pythons = PYTHONS if tag.interpreter == "py3" else [oldest]
-            if tag.abi == "abi3":  # the stable ABI, for later Pythons too
-                pythons = PYTHONS[PYTHONS.index(oldest) :]
-            if platform and not tag.abi.endswith("t"):
-                for python in pythons:
-                    found[Wheel(project, version.public, python, platform)] = str(version)
-    return found
-
-
-@functools.cache
-def published(replica: Replica, accelerator: str) -> Mapping[Wheel, str]:
-    """Wheels for all platforms: PyTorch's index, with PyPI's in place of its own for macOS."""
-    index = {w: v for w, v in wheels(replica, accelerator).items() if not w.platform.startswith("macos")}
-    return index | {w: v for w, v in wheels(replica, None).items() if w.platform.startswith("macos")}
 
 
 def releases_for(replica: Replica, accelerator: str, python: str) -> set[str]:

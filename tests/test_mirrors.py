@@ -7,37 +7,33 @@ import re
 import shutil
 import sys
 import threading
-import tomllib
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from conftest import REAL_TORCH
 from copier import run_copy, run_update
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from reading import assert_report, packages, pyproject, versions
 from replica import FACTS, Replica, stub_wheel
-from support import ACCELERATORS, NEWEST, ROOT, TABLE, commands, commit, run, shell, uv
+from support import (
+    ACCELERATORS,
+    MIRRORS,
+    NEWEST,
+    PYPI_MIRRORS,
+    PYTHON_MIRROR,
+    REAL_TORCH,
+    ROOT,
+    commands,
+    commit,
+    run,
+    shell,
+    uv,
+)
 from templates import as_repository
-from test_real_wheel import assert_report
 
 Render = Callable[..., Path]
-MIRRORS: dict[str, dict] = TABLE["mirrors"]
-PYPI_MIRRORS = {key: row["url"] for key, row in TABLE["pypi_mirrors"].items()}
-PYTHON_MIRROR: str = TABLE["python_mirror"]
-
-
-def pyproject(project: Path) -> dict:
-    return tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
-
-
-def packages(project: Path) -> list[dict]:
-    return tomllib.loads((project / "uv.lock").read_text())["package"]
-
-
-def versions(project: Path) -> set[tuple[str, str]]:
-    return {(package["name"], package["version"]) for package in packages(project)}
 
 
 def put_in_place(project: Path, **urls: str) -> None:

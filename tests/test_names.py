@@ -7,16 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 from copier import run_update
+from reading import answers
 from support import TABLE, commit, copier, refusal, run, uv
 from templates import as_repository, this_template
 
 Render = Callable[..., Path]
-
-
-def answers(project: Path) -> dict[str, object]:
-    return yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
+from reading import answers
 from support import (
     NEWEST,
     PYTHONS,
@@ -49,10 +49,6 @@ IDENTITY = {
     for role in ("AUTHOR", "COMMITTER")
     for part, value in (("NAME", "Ada"), ("EMAIL", "ada@example.com"))
 }
-
-
-def answers(project: Path) -> dict[str, object]:
-    return yaml.safe_load((project / ".copier-answers.yml").read_text())
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ English ones, and what they say about questions, files and figures is so.
 Only hosts have stand-ins: a replica of PyTorch's index with the real wheel for the CPU, and a clone of this template.
 """
 
-import inspect
+import ast
 import json
 import re
 import shutil
@@ -15,17 +15,18 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-import test_mirrors
-import test_repository
 import yaml
-from conftest import REAL_TORCH
 from machines import Machines, Situation, smi
 from packaging.version import Version
 from printed import menu
 from replica import Replica
 from support import (
     ACCELERATORS,
+    MIRRORS,
+    PYPI_MIRRORS,
+    PYTHON_MIRROR,
     PYTHONS,
+    REAL_TORCH,
     RELEASES,
     ROOT,
     TABLE,
@@ -40,7 +41,6 @@ from support import (
     uv,
 )
 from templates import as_repository, this_template, working_tree
-from test_mirrors import MIRRORS, PYPI_MIRRORS, PYTHON_MIRROR
 
 Render = Callable[..., Path]
 
@@ -397,41 +397,44 @@ def test_rendered_readme_links_to_pages_that_exist(render: Render, language: str
 # Nothing is left out ------------------------------------------------------------------------------------------
 
 # What executes the commands of each section.
-EXECUTED: dict[str, dict[str, Callable[..., object] | None]] = {
+EXECUTED: dict[str, dict[str, str]] = {
     "README.md": {
-        "Start a project": test_commands_of_the_readme,
-        "I have a project already": None,  # tests/test_adopt.py
-        "Change and update": test_commands_of_the_readme,
-        "A laptop and a server": test_commands_of_the_page_on_several_builds,
-        "More": test_repository.test_ci_runs_the_commands_of_the_readme,
+        "Start a project": "test_readmes.py::test_commands_of_the_readme",
+        "I have a project already": "test_adopt.py::test_commands_of_the_pages",
+        "Change and update": "test_readmes.py::test_commands_of_the_readme",
+        "A laptop and a server": "test_readmes.py::test_commands_of_the_page_on_several_builds",
+        "More": "test_repository.py::test_ci_runs_the_commands_of_the_readme",
     },
-    "docs/adopt.md": {"Do it": None, "Undo": None},  # tests/test_adopt.py
-    "docs/ci.md": {"A project in a subfolder": test_commands_of_the_page_on_ci},
-    "docs/compiled-packages.md": {"From PyPI": None},  # tests/test_compiled_packages.py
+    "docs/adopt.md": {
+        "Do it": "test_adopt.py::test_commands_of_the_pages",
+        "Undo": "test_adopt.py::test_commands_of_the_pages",
+    },
+    "docs/ci.md": {"A project in a subfolder": "test_readmes.py::test_commands_of_the_page_on_ci"},
+    "docs/compiled-packages.md": {"From PyPI": "test_compiled_packages.py::test_commands_of_the_page"},
     "docs/mirrors.md": {
-        "For everyone who uses the project": test_commands_of_the_page_on_mirrors,
-        "For you alone": test_mirrors.for_one_person,
-        "From China": test_commands_of_the_page_on_mirrors,
+        "For everyone who uses the project": "test_readmes.py::test_commands_of_the_page_on_mirrors",
+        "For you alone": "test_mirrors.py::for_one_person",
+        "From China": "test_readmes.py::test_commands_of_the_page_on_mirrors",
     },
     "docs/offline.md": {
-        "A new project": test_mirrors.test_new_project_starts_without_internet,
-        "A project that exists already": test_mirrors.test_lock_is_installed_without_internet,
+        "A new project": "test_mirrors.py::test_new_project_starts_without_internet",
+        "A project that exists already": "test_mirrors.py::test_lock_is_installed_without_internet",
     },
-    "docs/questions.md": {"Other tools": test_commands_of_the_readme},
-    "docs/renaming.md": {"": rename},
+    "docs/questions.md": {"Other tools": "test_readmes.py::test_commands_of_the_readme"},
+    "docs/renaming.md": {"": "test_readmes.py::rename"},
     "docs/several-builds.md": {
-        "Start with two builds": test_commands_of_the_page_on_several_builds,
-        "Add a build to a project": test_commands_of_the_page_on_several_builds,
+        "Start with two builds": "test_readmes.py::test_commands_of_the_page_on_several_builds",
+        "Add a build to a project": "test_readmes.py::test_commands_of_the_page_on_several_builds",
     },
     "docs/test-uv.md": {
-        "Run it": test_commands_of_the_readme,
-        "Insist on a device": test_commands_of_the_readme,
+        "Run it": "test_readmes.py::test_commands_of_the_readme",
+        "Insist on a device": "test_readmes.py::test_commands_of_the_readme",
     },
     "docs/updates.md": {
-        "Change an answer": test_commands_of_the_readme,
-        "Take a newer version of the template": test_commands_of_the_readme,
-        "If an update conflicts": test_conflict_is_what_the_pages_say,
-        "Undo an update": test_commands_of_the_readme,
+        "Change an answer": "test_readmes.py::test_commands_of_the_readme",
+        "Take a newer version of the template": "test_readmes.py::test_commands_of_the_readme",
+        "If an update conflicts": "test_readmes.py::test_conflict_is_what_the_pages_say",
+        "Undo an update": "test_readmes.py::test_commands_of_the_readme",
     },
 }
 
@@ -440,8 +443,11 @@ EXECUTED: dict[str, dict[str, Callable[..., object] | None]] = {
 def test_every_command_is_executed(page: str) -> None:
     executed = EXECUTED.get(page, {})
     assert with_commands(PAGES[page]) == set(executed)
-    for heading, function in executed.items():
-        assert function is None or (heading or page) in inspect.getsource(function)
+    for heading, place in executed.items():
+        module, function = place.split("::")
+        text = (ROOT / "tests" / module).read_text("utf-8")
+        (found,) = (node for node in ast.parse(text).body if getattr(node, "name", "") == function)
+        assert (heading or page) in (ast.get_source_segment(text, found) or "")
 
 
 # What they say -----------------------------------------------------------------------------------------------

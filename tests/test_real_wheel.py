@@ -12,10 +12,10 @@ from ctypes.util import find_library
 from pathlib import Path
 
 import pytest
-from conftest import REAL_TORCH
 from jsonschema import validate
 from machines import REPORT_SCHEMA
-from support import commit, copier, run, uv
+from reading import assert_report
+from support import REAL_TORCH, commit, copier, run, uv
 from uv import find_uv_bin
 
 
@@ -34,24 +34,6 @@ def project(
     uv("sync", "--locked", cwd=folder)
     commit(folder)
     return folder
-
-
-def assert_report(output: str) -> None:
-    """The report is of the real wheel and in the promised order."""
-    lines = [line.split(":", 1) for line in output.splitlines()]
-    assert [line[0] for line in lines[:5]] == [
-        "matplotlib",
-        "numpy",
-        "torch",
-        "torch cuda available",
-        "python",
-    ]
-    assert lines[2][1] == f"{REAL_TORCH}+cpu"
-    assert lines[3][1] == "False"
-    values = dict(line for line in lines if len(line) == 2)
-    assert values["accelerator pinned"] == values["accelerator found"] == "cpu"
-    assert "tensor([" in output
-    assert output.splitlines()[-2:] == ["       dtype=torch.float64)", "ok: cpu computes on the CPU"]
 
 
 def test_lock_takes_the_chosen_build_on_linux_and_the_default_one_on_macos(project: Path) -> None:

@@ -353,9 +353,10 @@ def test_evidence_is_what_the_replica_serves(place: Place) -> None:
     assert f"torch-{NEXT}-cp312-cp312-macosx_15_0_arm64.whl" in found["wheels"]["pypi"]
 
     shutil.copytree(ROOT / "tests/facts", place.folder / "tests/facts", dirs_exist_ok=True)
-    shutil.copy(ROOT / "tests/replica.py", place.folder / "tests")
+    (place.folder / "tests/lib").mkdir()
+    shutil.copy(ROOT / "tests/lib/replica.py", place.folder / "tests/lib")
     served = run(
-        sys.executable, "-c", SERVE, place.folder, ROOT / "scripts/refresh.py", cwd=place.folder / "tests"
+        sys.executable, "-c", SERVE, place.folder, ROOT / "scripts/refresh.py", cwd=place.folder / "tests/lib"
     )
     assert served.stdout == f"True 0 {''!r}\n"
 

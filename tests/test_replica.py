@@ -481,7 +481,8 @@ def test_releases_beyond_the_record(tmp_path: Path) -> None:
     python, tag = f"3.{minor}", f"cp3{minor}-cp3{minor}"
     recorded = FACTS["torch"][0]
     shutil.copytree(HERE / "facts", tmp_path / "tests/facts")
-    shutil.copy(HERE / "replica.py", tmp_path / "tests")
+    (tmp_path / "tests/lib").mkdir()
+    shutil.copy(HERE / "lib/replica.py", tmp_path / "tests/lib")
     (tmp_path / "tests/facts/releases").mkdir(exist_ok=True)
     for version, text in {
         "98.0.0": READ.format(tag=tag),
@@ -502,7 +503,7 @@ def test_releases_beyond_the_record(tmp_path: Path) -> None:
     }
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules/builds.json").write_text(json.dumps(table), "utf-8")
-    spec = importlib.util.spec_from_file_location("replica_of_more", tmp_path / "tests/replica.py")
+    spec = importlib.util.spec_from_file_location("replica_of_more", tmp_path / "tests/lib/replica.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
 

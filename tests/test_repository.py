@@ -1,13 +1,10 @@
 """What holds across the files of this repository."""
 
-import re
 import sys
 from pathlib import Path
 
-import pytest
 import yaml
 from support import ROOT, commands, run
-from templates import working_tree
 
 
 def test_ci_runs_the_commands_of_the_readme() -> None:
@@ -42,15 +39,6 @@ def test_ruff_is_content() -> None:
     ruff = Path(sys.executable).with_name("ruff")
     run(ruff, "check", ".", cwd=ROOT)
     run(ruff, "format", "--check", ".", cwd=ROOT)
-
-
-@pytest.mark.parametrize(
-    "needle", [r"py" r"pi\.org", r"python" r"hosted\.org", r"registry\.npm" r"js\.", r"debian" r"\.org"]
-)
-def test_no_registry_is_named(needle: str) -> None:
-    assert [
-        str(path) for path in working_tree() if re.search(needle, path.read_bytes().decode(errors="replace"))
-    ] == []
 
 
 def test_what_github_reads_is_valid() -> None:

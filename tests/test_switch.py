@@ -10,12 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import REAL_TORCH
 from packaging.requirements import Requirement
+from reading import assert_report
 from replica import Replica
-from support import ACCELERATORS, PYTHON, RELEASES, commit, copier, refusal, run, uv
-from test_matrix import MACHINES, Wheel, published
-from test_real_wheel import assert_report
+from support import ACCELERATORS, PYTHON, REAL_TORCH, RELEASES, commit, copier, refusal, run, uv
+from wheels import MACHINES, Wheel, published
 
 Render = Callable[..., Path]
 

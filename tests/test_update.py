@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import yaml
-from conftest import REAL_TORCH
-from copier import run_copy, run_update
+from copier import run_copy
 from pytest_copier.plugin import CopierFixture
+from reading import answers, assert_report, files, update, versions
 from replica import Replica
 from support import (
     ACCELERATORS,
     COMPANIONS,
     NEWEST,
+    REAL_TORCH,
     RELEASES,
     ROOT,
     TABLE,
@@ -32,33 +32,11 @@ from support import (
     uv,
 )
 from templates import as_repository, this_template
-from test_mirrors import versions
-from test_real_wheel import assert_report
 
 EXHAUSTIVE = "EXHAUSTIVE" in os.environ
 USERS = {"README.md", "LICENSE", "src/project/example.py", "tests/test_example.py", "uv.lock"}
 """Files that no update may touch."""
 CI_FILES = {".github/workflows/ci.yml", ".gitlab-ci.yml"}
-
-
-def answers(project: Path) -> dict[str, object]:
-    return yaml.safe_load((project / ".copier-answers.yml").read_text())
-
-
-def files(project: Path) -> dict[str, str]:
-    """The text of each file that is not git's own or ignored."""
-    names = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=project).stdout
-    paths = {name: project / name for name in names.splitlines()}
-    return {name: path.read_text(encoding="utf-8") for name, path in paths.items() if path.exists()}
-
-
-def update(project: Path, **data: object) -> None:
-    """Update without being asked; the tree has neither conflicts nor anything of theirs afterwards."""
-    run_update(project, data=data, defaults=True, overwrite=True, quiet=True, unsafe=False)
-    states = [line[:2] for line in run("git", "status", "--porcelain", cwd=project).stdout.splitlines()]
-    assert not {"UU", "AA", "DU", "UD"} & set(states)
-    assert not list(project.rglob("*.rej"))
-    assert not [name for name, text in files(project).items() if re.search("^(<<<<<<<|>>>>>>>)", text, re.M)]
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 from replica import ACCELERATORS, WITH_EVIDENCE, Replica
 from support import ROOT
-from test_data import Cell, cells_of
+from wheels import Cell, cells_of
 
 BUILDS = json.loads((ROOT / "rules/builds.json").read_text("utf-8"))
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14", "3.15"]

@@ -12,13 +12,18 @@ import pytest
 import yaml
 from uv import find_uv_bin
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 TABLE = json.loads((ROOT / "rules/builds.json").read_bytes())
 """What the template knows, compiled from data/."""
 PYTHONS: list[str] = TABLE["pythons"]
 ACCELERATORS: list[str] = list(TABLE["accelerators"])
 RELEASES: dict[str, dict] = TABLE["releases"]
 COMPANIONS: list[str] = TABLE["companions"]
+MIRRORS: dict[str, dict] = TABLE["mirrors"]
+PYPI_MIRRORS: dict[str, str] = {key: row["url"] for key, row in TABLE["pypi_mirrors"].items()}
+PYTHON_MIRROR: str = TABLE["python_mirror"]
+REAL_TORCH = "2.13.0"
+"""The release whose real CPU wheel is in reach."""
 PYTHON = "3.12"  # the default, which the contract names
 NEWEST: str = TABLE["defaults"][PYTHON]["cpu"]
 """The release of torch in a project by default."""

@@ -41,7 +41,7 @@ from packaging.tags import parse_tag
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parent.parent
 
 FACTS: dict[str, Any] = yaml.safe_load((TESTS / "facts/torch-matrix.yml").read_text("utf-8"))
 """The record of PyTorch's builds; torch-matrix.yml says what its keys mean. Its `torch` gets the releases below that
