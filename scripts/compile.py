@@ -432,16 +432,18 @@ def unknown(place: str, names: Any, known: Any) -> Iterator[str]:
 # Writing
 
 
-def written(value: Any, indent: str = "") -> str:
-    """Return JSON with a line for each key, and lists on one line, of rows one each: a changed fact is a changed line."""
-    inner = indent + " "
+def written(value: Any) -> str:
+    """Return JSON with a line for each key, and lists on one line, of rows one each: a changed fact is a changed line.
+
+    Nothing is indented: that would take a sixth of the table, and data/ is what people read.
+    """
     if isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        rows = ",\n".join(inner + json.dumps(item, ensure_ascii=False) for item in value)
-        return f"[\n{rows}\n{indent}]"
+        rows = ",\n".join(json.dumps(item, ensure_ascii=False) for item in value)
+        return f"[\n{rows}\n]"
     if not isinstance(value, dict) or not value:
         return json.dumps(value, ensure_ascii=False)
-    lines = (f"{inner}{json.dumps(key)}: {written(item, inner)}" for key, item in value.items())
-    return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
+    lines = (f"{json.dumps(key)}: {written(item)}" for key, item in value.items())
+    return "{\n" + ",\n".join(lines) + "\n}"
 
 
 def main() -> int:
