@@ -8,8 +8,17 @@ from pathlib import Path
 import pytest
 from copier import run_copy
 from replica import Replica
-from support import REAL_TORCH
+from support import EXHAUSTIVE, REAL_TORCH
 from templates import this_template, torch_wheel
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only exhaustive runs take."""
+    if EXHAUSTIVE:
+        return
+    left_out = [item for item in items if item.get_closest_marker("exhaustive")]
+    items[:] = [item for item in items if item not in set(left_out)]
+    config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,7 +7,6 @@ resolves every combination, and tries every other one to see it refused.
 """
 
 import functools
-import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator
@@ -21,12 +20,11 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 from printed import menu, printed
 from replica import FACTS, PLANTED, Replica
-from support import ACCELERATORS, PYTHONS, ROOT, TABLE, refusal, uv
+from support import ACCELERATORS, EXHAUSTIVE, PYTHONS, ROOT, TABLE, refusal, uv
 from wheels import MACHINES, Wheel, published
 
 Render = Callable[..., Path]
 
-EXHAUSTIVE = bool(os.environ.get("EXHAUSTIVE"))
 RELEASES = {release["version"]: release for release in FACTS["torch"]}
 RUNNERS = {
     "linux-x86_64": "ubuntu-latest",
@@ -253,7 +251,7 @@ def test_every_choice_resolves(
     record_property("combinations resolved", count)
 
 
-@pytest.mark.skipif(not EXHAUSTIVE, reason="every refusal one by one: EXHAUSTIVE=1")
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("accelerator", ACCELERATORS)
 @pytest.mark.parametrize("python", PYTHONS)
 def test_every_other_combination_is_refused(

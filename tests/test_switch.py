@@ -4,7 +4,6 @@
 """
 
 import itertools
-import os
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +12,11 @@ import pytest
 from packaging.requirements import Requirement
 from reading import assert_report
 from replica import Replica
-from support import ACCELERATORS, PYTHON, REAL_TORCH, RELEASES, commit, copier, refusal, run, uv
+from support import ACCELERATORS, EXHAUSTIVE, PYTHON, REAL_TORCH, RELEASES, commit, copier, refusal, run, uv
 from wheels import MACHINES, Wheel, published
 
 Render = Callable[..., Path]
 
-EXHAUSTIVE = "EXHAUSTIVE" in os.environ
 TARGETS = {
     "linux-x86_64": "x86_64-manylinux_2_28",
     "linux-aarch64": "aarch64-manylinux_2_28",

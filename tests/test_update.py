@@ -5,7 +5,6 @@ accelerators, otherwise each accelerator is left once and reached once, and the 
 """
 
 import itertools
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from replica import Replica
 from support import (
     ACCELERATORS,
     COMPANIONS,
+    EXHAUSTIVE,
     NEWEST,
     REAL_TORCH,
     RELEASES,
@@ -33,7 +33,6 @@ from support import (
 )
 from templates import as_repository, this_template
 
-EXHAUSTIVE = "EXHAUSTIVE" in os.environ
 USERS = {"README.md", "LICENSE", "src/project/example.py", "tests/test_example.py", "uv.lock"}
 """Files that no update may touch."""
 CI_FILES = {".github/workflows/ci.yml", ".gitlab-ci.yml"}

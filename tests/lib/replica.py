@@ -43,7 +43,7 @@ from packaging.version import Version
 
 TESTS = Path(__file__).parent.parent
 
-FACTS: dict[str, Any] = yaml.safe_load((TESTS / "facts/torch-matrix.yml").read_text("utf-8"))
+FACTS: dict[str, Any] = yaml.load((TESTS / "facts/torch-matrix.yml").read_text("utf-8"), yaml.CSafeLoader)
 """The record of PyTorch's builds; torch-matrix.yml says what its keys mean. Its `torch` gets the releases below that
 are not recorded, so that it has all that are served, the oldest first."""
 

@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,8 @@ PYPI_MIRRORS: dict[str, str] = {key: row["url"] for key, row in TABLE["pypi_mirr
 PYTHON_MIRROR: str = TABLE["python_mirror"]
 REAL_TORCH = "2.13.0"
 """The release whose real CPU wheel is in reach."""
+EXHAUSTIVE = "EXHAUSTIVE" in os.environ
+"""Whether to run what repeats the rest with other values, too."""
 PYTHON = "3.12"  # the default, which the contract names
 NEWEST: str = TABLE["defaults"][PYTHON]["cpu"]
 """The release of torch in a project by default."""
@@ -45,6 +47,17 @@ def change_table(template: Path, change: Callable[[dict], object]) -> None:
     table = json.loads(file.read_bytes())
     change(table)
     file.write_text(json.dumps(table))
+
+
+def sampled(cases: Sequence[object], step: int) -> list[object]:
+    """Cases for parametrize: every `step`-th one is always run, the others in exhaustive runs."""
+    rest = (pytest.mark.exhaustive,)
+    return [
+        case
+        if place % step == 0
+        else pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=rest)
+        for place, case in enumerate(cases)
+    ]
 
 
 def environment() -> dict[str, str]:
