@@ -142,10 +142,10 @@ def test_machines_are_those_of_the_project(projects: dict[tuple[str, str], Path]
             "matrix"
         ]["os"]
 
-    assert machines("cpu-official") == ["ubuntu-latest", "ubuntu-24.04-arm", "windows-latest", "macos-latest"]
+    assert machines("cpu-official") == ["ubuntu-latest", "ubuntu-26.04-arm", "windows-latest", "macos-latest"]
     assert machines("rocm7.2-official") == ["ubuntu-latest", "macos-latest"]
-    assert machines("arm") == ["ubuntu-24.04-arm"]
-    assert machines("intel mac") == ["ubuntu-latest", "macos-15-intel"]
+    assert machines("arm") == ["ubuntu-26.04-arm"]
+    assert machines("intel mac") == ["ubuntu-latest", "macos-26-intel"]
 
 
 @pytest.mark.parametrize(

@@ -28,10 +28,10 @@ Render = Callable[..., Path]
 RELEASES = {release["version"]: release for release in FACTS["torch"]}
 RUNNERS = {
     "linux-x86_64": "ubuntu-latest",
-    "linux-aarch64": "ubuntu-24.04-arm",
+    "linux-aarch64": "ubuntu-26.04-arm",
     "windows-x86_64": "windows-latest",
     "macos-arm64": "macos-latest",
-    "macos-x86_64": "macos-15-intel",
+    "macos-x86_64": "macos-26-intel",
 }
 ON_THE_INDEX = list(MACHINES)[:3]
 BY_DEFAULT = list(MACHINES)[:4]
