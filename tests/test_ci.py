@@ -15,7 +15,7 @@ import yaml
 from copier import run_copy
 from pytest_copier.plugin import CopierFixture
 from replica import RUNTIME, Replica, stub_wheel
-from support import COMPANIONS, REAL_TORCH, RELEASES, ROOT, commit, run, uv
+from support import COMPANIONS, REAL_TORCH, RELEASES, ROOT, TABLE, commit, run, uv
 from uv import find_uv_bin
 
 Render = Callable[..., Path]
@@ -210,7 +210,8 @@ def test_what_users_add_survives_updates(copier: CopierFixture, tmp_path: Path, 
     """Steps and jobs at the ends, and actions that Dependabot has updated."""
     project = copier.copy(tmp_path / "project", project_name="project", ci=ci)
     pipeline = project.path / (".github/workflows/ci.yml" if ci == "github" else ".gitlab-ci.yml")
-    edits = {"v7.0.1": "v7.0.2", "v10.0.1": "v10.0.2"} if ci == "github" else {}
+    tags = [action["tag"] for action in TABLE["ci"]["actions"].values()] if ci == "github" else []
+    edits = {f"# {tag}": f"# {tag}.1" for tag in tags}
     added = STEP + JOB if ci == "github" else COMMAND
 
     def edit(folder: Path) -> None:
