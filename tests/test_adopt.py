@@ -492,7 +492,7 @@ def test_a_project_of_the_template_says_so(adopt: Callable[..., Done], render: C
 def test_copier_names_the_script(project: Callable[..., Path], template: Path) -> None:
     folder = project("flat")
     with pytest.raises(
-        ValueError, match=r"holds a project already, and nothing was written.*scripts/adopt\.py"
+        ValueError, match=r"already has a project, and nothing was written.*scripts/adopt\.py"
     ):
         run_copy(str(template), folder, defaults=True, quiet=True)
 

@@ -66,7 +66,7 @@ MACHINES = {
     "AMD": Machine((KFD,), "AMD's driver", "rocm7.2"),
     "AMD with ROCm": Machine((KFD, "/opt/rocm-6.4.1/.info/version"), "AMD's driver and ROCm 6.4.1", "rocm7.2"),
     "Intel": Machine((XE,), "an Intel GPU", "xpu"),
-    "WSL": Machine((WSL,), "WSL, where `nvidia-smi` tells Windows' driver"),
+    "WSL": Machine((WSL,), "WSL: `nvidia-smi` shows the driver of Windows"),
     "NVIDIA and Intel": Machine((f"{LIBCUDA}.580.65.06", XE), "NVIDIA driver 580.65.06, runs up to cu132; an Intel GPU", "cu126"),
     "more than a line holds": Machine(
         (f"{LIBCUDA}.580.65.06", *map(GPU.format, range(8)), KFD, "/opt/rocm-6.4.1/.info/version"), "8 GPUs, NVIDIA driver 580.65.06, runs up to cu132", "cu126"
@@ -104,7 +104,7 @@ def test_machine(tmp_path: Path, name: str) -> None:
     expected = [f"   This machine: {machine.line}"] if machine.line else []
     assert help_text.splitlines()[1:] == expected
     rows = JINJA.from_string(questions()["accelerator"]["choices"]).render(
-        context, _copier_answers={}, previous={}, at_hand={}
+        context, _copier_answers={}, previous={}, folder_releases={}
     )
     choices = {row["value"]: (label, row["validator"]) for label, row in yaml.safe_load(rows).items()}
     assert {key for key, (label, _) in choices.items() if ", here " in label} == set(machine.marked)

@@ -108,7 +108,7 @@ def test_message_says_what_a_mirror_may_lack(template: Path, tmp_path: Path) -> 
         ).stderr
 
     assert "may lack" not in message("cu126", "nju", "2.14.1")
-    assert "The mirror may lack cu132: if uv finds no torch there, choose another one." in message(
+    assert "The mirror may lack cu132: if uv finds no torch there, choose another mirror." in message(
         "cu132", "nju", "2.14.1"
     )
     assert "The mirror may lack cu132 and torch 2.14.1: " in message("cu132", "aliyun", "2.14.1")
@@ -443,7 +443,7 @@ def test_another_mirror_changes_the_lines_of_indexes_only(template: Path, tmp_pa
         '+url = "https://mirrors.aliyun.com/pytorch-wheels/cpu/"',
         '+format = "flat"',
         '+python-install-mirror = "https://registry.npmmirror.com/-/binary/python-build-standalone"',
-        "+# What no other index serves comes from here, in place of PyPI.",
+        "+# The default index, in place of PyPI.",
         "+[[tool.uv.index]]",
         '+name = "pypi"',
         '+url = "https://pypi.tuna.tsinghua.edu.cn/simple"',

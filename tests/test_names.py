@@ -140,7 +140,7 @@ def test_a_folder_gives_the_nearest_name_and_the_message_says_where_it_differs(
 ) -> None:
     said = copier("copy", "--defaults", template, tmp_path / folder, cwd=tmp_path).stderr
     assert answers(tmp_path / folder)["project_name"] == name
-    told = f"The folder's name, {folder}, is no project name: the project is called {name}." in said
+    told = f"{folder} is not a project name, so the project is called {name}." in said
     assert told == (folder != name)
 
 
@@ -173,8 +173,8 @@ def test_renaming_by_update_is_refused(named: Path) -> None:
     done = copier("update", "--defaults", "--data=project_name=new", cwd=named, check=False)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].endswith(
-        "'project_name': keep project_name=old-name: an update cannot rename a package. docs/renaming.md says how to "
-        "do it by hand"
+        "'project_name': keep project_name=old-name: an update cannot rename a package, but docs/renaming.md has "
+        "the commands"
     )
     assert run("git", "status", "--porcelain", "--ignored", cwd=named).stdout == ""
 

@@ -175,7 +175,7 @@ def test_data_answers_what_is_not_asked(template: Path, tmp_path: Path) -> None:
 
 
 def test_the_default_description_is_in_the_language_of_the_readme(render: Render) -> None:
-    assert answers(render("en"))["description"] == "A project on PyTorch"
+    assert answers(render("en"))["description"] == "A PyTorch project"
     assert answers(render("zh", language="zh"))["description"] == "使用 PyTorch 的项目"
 
 
@@ -418,7 +418,7 @@ def test_the_message_after_a_copy_is_english_by_default(clone: Path, tmp_path: P
 def test_a_project_from_a_clone_can_be_made_to_update_anywhere(clone: Path, tmp_path: Path) -> None:
     """By the commands of the message; another machine has the clone in another place."""
     said = copier("copy", "--defaults", clone, "my project", cwd=tmp_path).stderr
-    assert "The project knows the template as this clone" in said
+    assert "The project comes from this clone" in said
     script = "git config" + said.rpartition("git config")[2]
     assert str(clone) in script
     shutil.rmtree(tmp_path / "my project")

@@ -288,7 +288,7 @@ def test_message_after_the_copy_holds_commands_that_work(
     }
     data = [f"--data={name}={value}" for name, value in answers.items()]
     message = copier("copy", "--defaults", *data, template, "a project", cwd=tmp_path).stderr
-    first = message.partition("The project knows the template as this clone")[0]
+    first = message.partition("The project comes from this clone")[0]
     commands = [line for line in first.splitlines() if line.startswith("    ") and "create" not in line]
     assert commands[0] == "    cd 'a project'"
     script = "\n".join(["set -e", *commands])

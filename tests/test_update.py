@@ -107,7 +107,7 @@ def work_on(project: Path, replica: Replica) -> None:
     ):
         uv(*command, "--frozen", cwd=project)
     replace(
-        project / "pyproject.toml", 'description = "A project on PyTorch"', 'description = "My own words"'
+        project / "pyproject.toml", 'description = "A PyTorch project"', 'description = "My own words"'
     )
     append(
         project / "pyproject.toml", '\n[tool.ruff]\nline-length = 100\n\n[tool.ruff.lint]\nselect = ["ALL"]\n'
@@ -470,14 +470,14 @@ def test_message_tells_what_changed_and_what_to_do(fresh: Callable[..., Path]) -
         "license: MIT -> Apache-2.0",
     }
     assert "Left out: linux-aarch64." in lines
-    assert "LICENSE and README.md are yours, and the update left them as they were." in lines
+    assert "LICENSE and README.md are yours: the update did not change them." in lines
     assert [line.split("  ")[0] for line in map(str.strip, lines) if line.startswith(("git diff", "uv "))] == ["git diff", "uv sync", "uv run test-uv"]  # fmt: skip
 
 
 def test_message_tells_that_another_ci_takes_files_away(fresh: Callable[..., Path]) -> None:
     project = fresh()
     message = copier("update", "--defaults", "--data=ci=gitlab", cwd=project).stderr
-    (command,) = re.findall(r"The files of CI on github are gone,[^`]*`(.+)`", message)
+    (command,) = re.findall(r"The update removed the CI files for github,[^`]*`(.+)`", message)
     assert "pytest" in run("bash", "-c", command, cwd=project).stdout
 
 
@@ -564,7 +564,7 @@ def test_saved_answer_that_became_impossible_stops_the_update(retired: Path, tmp
         refused(project),
     )
     done = copier("update", "--defaults", "--vcs-ref=:current:", "--data=description=new", cwd=project)
-    assert "description: A project on PyTorch -> new" in done.stderr
+    assert "description: A PyTorch project -> new" in done.stderr
     assert answers(project)["accelerator"] == "cu118"
 
 

@@ -28,7 +28,7 @@ FIXED = {
     "_copier_conf": SHOWN,
     "previous": {},
     "saved": {},
-    "at_hand": {},
+    "folder_releases": {},
     "project_name": "project",
     "package_path": "src/project",
     "adopted": False,
@@ -45,7 +45,7 @@ FIXED = {
     "ci": "github",
     "language": "en",
     "license": "MIT",
-    "description": "A project on PyTorch",
+    "description": "A PyTorch project",
     "author_name": "",
     "author_email": "",
 }
@@ -67,7 +67,7 @@ def menu(question: str, **answers: Any) -> dict[str, tuple[str, str]]:
     """Value -> label and reason (empty: can be chosen) of each choice, in order."""
     given = {
         name: FIXED[name]
-        for name in ("builds", "_copier_conf", "previous", "at_hand", "mirror", "mirror_url", "switch_to")
+        for name in ("builds", "_copier_conf", "previous", "folder_releases", "mirror", "mirror_url", "switch_to")
     }
     text = JINJA.from_string(CHOICES[question]).render(given | {"_copier_answers": answers} | answers)
     return {choice["value"]: (label, choice["validator"]) for label, choice in yaml.safe_load(text).items()}
