@@ -449,7 +449,7 @@ def test_git_undoes_an_update_as_the_message_says(
     data = ["--data=accelerator=rocm7.2", "--data=license=none", "--data=torch_version=2.13.0"]
     message = copier("update", "--defaults", *data, cwd=project).stderr
     assert files(project) != before
-    (undo,) = re.findall(r"Or undo it: (.*)", message)
+    (undo,) = re.findall(r"Or undo the update: (.*)", message)
     run("bash", "-c", undo, cwd=project)
     assert files(project) == before
     assert run("git", "status", "--porcelain", cwd=project).stdout == ""
