@@ -1,6 +1,7 @@
 """Fixtures: the template as a folder, rendered projects, a replica of PyTorch's index and a real wheel."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,27 @@ from copier import run_copy
 from replica import Replica
 from support import EXHAUSTIVE, REAL_TORCH
 from templates import this_template, torch_wheel
+
+
+def shared_folder(factory: pytest.TempPathFactory) -> Path:
+    """The folder of this run that all its processes see."""
+    folder = factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def uv_cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep stub wheels, and a torch for each place that it comes from, out of the user's cache: gigabytes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UV_CACHE_DIR", str(shared_folder(tmp_path_factory) / "uv-cache"))
+        yield
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Remove uv's cache when all processes are done."""
+    factory = getattr(session.config, "_tmp_path_factory", None)
+    if factory and "PYTEST_XDIST_WORKER" not in os.environ:
+        shutil.rmtree(factory.getbasetemp() / "uv-cache", ignore_errors=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -106,9 +106,7 @@ def work_on(project: Path, replica: Replica) -> None:
         ["remove", "matplotlib"],
     ):
         uv(*command, "--frozen", cwd=project)
-    replace(
-        project / "pyproject.toml", 'description = "A PyTorch project"', 'description = "My own words"'
-    )
+    replace(project / "pyproject.toml", 'description = "A PyTorch project"', 'description = "My own words"')
     append(
         project / "pyproject.toml", '\n[tool.ruff]\nline-length = 100\n\n[tool.ruff.lint]\nselect = ["ALL"]\n'
     )

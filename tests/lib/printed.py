@@ -67,7 +67,15 @@ def menu(question: str, **answers: Any) -> dict[str, tuple[str, str]]:
     """Value -> label and reason (empty: can be chosen) of each choice, in order."""
     given = {
         name: FIXED[name]
-        for name in ("builds", "_copier_conf", "previous", "folder_releases", "mirror", "mirror_url", "switch_to")
+        for name in (
+            "builds",
+            "_copier_conf",
+            "previous",
+            "folder_releases",
+            "mirror",
+            "mirror_url",
+            "switch_to",
+        )
     }
     text = JINJA.from_string(CHOICES[question]).render(given | {"_copier_answers": answers} | answers)
     return {choice["value"]: (label, choice["validator"]) for label, choice in yaml.safe_load(text).items()}
