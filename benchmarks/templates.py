@@ -21,10 +21,17 @@ def working_tree() -> list[Path]:
     return [ROOT / name for name in names if name and (ROOT / name).is_file()]
 
 
+PARTS = {"copier.yml", "rules", "template", "scripts", ".gitattributes"}
+"""What Copier and adopt.py read; the other files would only be copied from clone to clone."""
+
+
 def this_template(folder: Path) -> Path:
-    """Copy the working tree as it is, without its history."""
+    """Copy the template as it is in the working tree, without its history."""
     for file in working_tree():
-        place = folder / file.relative_to(ROOT)
+        within = file.relative_to(ROOT)
+        if within.parts[0] not in PARTS:
+            continue
+        place = folder / within
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, place)
     return folder

@@ -5,12 +5,36 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import CodeType
 
 import pytest
+import yaml
 from copier import run_copy
+from jinja2 import Environment
 from replica import Replica
 from support import EXHAUSTIVE, REAL_TORCH
 from templates import this_template, torch_wheel
+
+
+@pytest.fixture(scope="session", autouse=True)
+def rendering_is_fast() -> Iterator[None]:
+    """Compile a text once for all renders, and read YAML by libyaml: together they are most of Copier's time."""
+    compiled: dict[tuple[object, ...], CodeType] = {}
+    compile_one = Environment.compile
+
+    def compile(self: Environment, source: str, name: str | None = None, *arguments: object) -> object:
+        if not isinstance(source, str):
+            return compile_one(self, source, name, *arguments)
+        settings = self.trim_blocks, self.lstrip_blocks, self.keep_trailing_newline, self.optimized
+        key = source, name, type(self), *settings, *sorted(self.extensions)
+        if key not in compiled:
+            compiled[key] = compile_one(self, source, name, *arguments)
+        return compiled[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Environment, "compile", compile)
+        patch.setattr(yaml, "SafeLoader", yaml.CSafeLoader)
+        yield
 
 
 def shared_folder(factory: pytest.TempPathFactory) -> Path:
@@ -25,6 +49,11 @@ def uv_cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UV_CACHE_DIR", str(shared_folder(tmp_path_factory) / "uv-cache"))
         yield
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: tests often wait for a terminal or for files."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -19,6 +19,7 @@ from support import (
     environment,
     questions,
     run,
+    sampled,
 )
 from templates import as_repository, this_template
 
@@ -153,8 +154,9 @@ def choices(question: str) -> list[str]:
     return list(fixed.get(question, []))
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("details", [False, True])
+@pytest.mark.parametrize(
+    ("size", "details"), sampled([(size, details) for size in SIZES for details in (True, False)], 3)
+)
 def test_enter_alone_gives_the_defaults(
     start: Start, template: Path, tmp_path: Path, size: str, details: bool
 ) -> None:
@@ -229,7 +231,8 @@ MENUS = {
 
 
 @pytest.mark.parametrize(
-    ("question", "choice"), [(question, choice) for question, row in MENUS.items() for choice in row]
+    ("question", "choice"),
+    sampled([(question, choice) for question, row in MENUS.items() for choice in row], 3),
 )
 def test_every_choice_leads_to_the_next_screen(start: Start, question: str, choice: str) -> None:
     """The next question has a default that it accepts itself."""
@@ -360,8 +363,12 @@ def started(repository: Path, project: Path, given: Mapping[str, object]) -> Pat
     return project
 
 
-@pytest.mark.parametrize("folder", ["project", "a[1]"])
-@pytest.mark.parametrize("way", ["--defaults", "keyboard"])
+@pytest.mark.parametrize(
+    ("way", "folder"),
+    sampled(
+        [("--defaults", "a[1]"), ("keyboard", "a[1]"), ("--defaults", "project"), ("keyboard", "project")], 3
+    ),
+)
 def test_an_update_keeps_the_answers_of_the_time_before_details(
     template: Path, tmp_path: Path, way: str, folder: str
 ) -> None:
@@ -429,7 +436,7 @@ IMPOSSIBLE = {
 """Question -> answers, what became of the facts, what the refusal names, the keys pressed and the answer then."""
 
 
-@pytest.mark.parametrize("question", IMPOSSIBLE)
+@pytest.mark.parametrize("question", sampled(list(IMPOSSIBLE), 2))
 def test_a_saved_answer_that_has_become_impossible_is_asked_for_or_refused(
     template: Path, tmp_path: Path, question: str
 ) -> None:

@@ -29,6 +29,7 @@ from support import (
     copier,
     has_wheels,
     run,
+    sampled,
     uv,
 )
 from templates import as_repository, this_template
@@ -265,7 +266,7 @@ CPU_TOO = {"accelerator": "cu130", "switch_to": ["cpu"]}
 
 @pytest.mark.parametrize(
     ("before", "data"),
-    [
+    sampled([
         ({}, CPU_TOO),
         ({"accelerator": "rocm7.2"}, {"switch_to": ["cpu", "xpu"]}),
         (CPU_TOO, {"switch_to": []}),
@@ -311,7 +312,7 @@ CPU_TOO = {"accelerator": "cu130", "switch_to": ["cpu"]}
         ({"accelerator": "xpu"}, {"accelerator": "cpu", "companions": ["torchvision"]}),
         ({}, {"torch_version": "2.7.1", "accelerator": "cu118"}),
         ({"companions": ["torchvision"]}, {"torch_version": "2.6.0", "python_version": "3.10"}),
-    ],
+    ], 2),
     ids=str,
 )  # fmt: skip
 def test_other_answers_change_too(
