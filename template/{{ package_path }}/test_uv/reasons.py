@@ -37,8 +37,7 @@ def why_no(kind: str, build: Build, nvidia: Nvidia) -> Finding | None:
         here, answers = is_here(kind, nvidia), nvidia.gpus or nvidia.trouble
         started = answers if kind == "cuda" else paths(NODES[kind])
         reason = "since this machine has none, or not its driver", ""
-        if container() and not started:
-            command = container()
+        if (command := container()) and not started:
             fix = f"start it with `{command} {CONTAINERS[command][kind]}`"
             reason = "since this container was started without one", fix
         elif here or in_wsl():
@@ -88,6 +87,8 @@ def why_no_other(kind: str) -> Reason:
         return "since the driver of the one in this machine is missing", DRIVERS[kind]
     if not any(os.access(node, os.R_OK | os.W_OK) for node in nodes):
         fix = "run `sudo usermod --append --groups render,video $USER` and log in again"
+        if container() == "docker run":
+            fix = f"start it with `docker run --group-add {nodes[0].stat().st_gid}`"
         return f"since you may not open /{NODES[kind]}", fix
     supported = f"look whether it is supported, or {DRIVERS[kind]}"
     return hidden(kind) or ("though its driver runs", supported)
@@ -96,8 +97,7 @@ def why_no_other(kind: str) -> Reason:
 def hidden(kind: str) -> Reason | None:
     """Blame a variable that names the GPUs to use."""
     for name in VARIABLES[kind]:
-        value = os.environ.get(name, "0")
-        if value != "0":
+        if (value := os.environ.get(name, "0")) != "0":
             return f"and {name}='{value}' may hide it", set_variable(name)
     return None
 
