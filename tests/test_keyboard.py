@@ -72,6 +72,7 @@ def all_but(*names: str) -> list[str]:
         "companions": "[]",
         "platforms": '["linux-x86_64"]',
         "ci": "none",
+        "container": "none",
         "language": "en",
         "license": "none",
         "description": "A test",
@@ -148,6 +149,7 @@ def choices(question: str) -> list[str]:
         "companions": ["torchvision", "torchaudio"],
         "platforms": TABLE["platforms"],
         "ci": ["github", "gitlab", "none"],
+        "container": ["none", "docker"],
         "language": ["English", "中文"],
         "license": ["MIT", "Apache-2.0", "BSD-3-Clause", "none"],
     }
@@ -224,6 +226,7 @@ MENUS = {
     "torch_version": [NEWEST, "2.6.0"],
     "pypi_mirror": ["official", *TABLE["pypi_mirrors"], "custom"],
     "ci": ["github", "gitlab", "none"],
+    "container": ["none", "docker"],
     "language": ["English", "中文"],
     "license": ["MIT", "Apache-2.0", "BSD-3-Clause", "none"],
 }
@@ -338,6 +341,7 @@ OWN = {
     "companions": ["torchvision"],
     "platforms": ["linux-x86_64"],
     "ci": "gitlab",
+    "container": "docker",
     "language": "zh",
     "license": "Apache-2.0",
     "description": "Something else",

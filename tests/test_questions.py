@@ -39,6 +39,7 @@ CONTRACT = {
     "details": False,
     "pypi_mirror": "official",
     "ci": "github",
+    "container": "none",
     "language": "en",
     "license": "MIT",
 }
@@ -150,6 +151,7 @@ UNASKED = {
     "companions": ["torchvision"],
     "platforms": ["linux-x86_64"],
     "ci": "gitlab",
+    "container": "docker",
     "language": "zh",
     "license": "Apache-2.0",
     "description": "Something else",

@@ -413,6 +413,10 @@ EXECUTED: dict[str, dict[str, str]] = {
     },
     "docs/ci.md": {"A project in a subfolder": "test_readmes.py::test_commands_of_the_page_on_ci"},
     "docs/compiled-packages.md": {"From PyPI": "test_compiled_packages.py::test_commands_of_the_page"},
+    "docs/containers.md": {
+        "Build it and run it": "test_container.py::test_commands_of_the_page",
+        "Several builds": "test_container.py::test_commands_of_the_page",
+    },
     "docs/mirrors.md": {
         "For everyone who uses the project": "test_readmes.py::test_commands_of_the_page_on_mirrors",
         "For you alone": "test_mirrors.py::for_one_person",

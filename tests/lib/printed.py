@@ -43,6 +43,7 @@ FIXED = {
     "companions": [],
     "platforms": [name for name, row in TABLE["platforms"].items() if row["default"]],
     "ci": "github",
+    "container": "none",
     "language": "en",
     "license": "MIT",
     "description": "A PyTorch project",
