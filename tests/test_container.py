@@ -1,7 +1,6 @@
 """The image of a project: one Dockerfile for every build of PyTorch, and what CI and test-uv say of it.
 
-Where buildah is installed and may mount file systems, images are built and run, on bases that are made here under the
-real names.
+test_readmes.py builds images with the commands of docs/containers.md and runs them, where there is buildah.
 """
 
 import ast

@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
+import containers
 import pytest
 import yaml
 from machines import Machines, Situation, smi
 from packaging.version import Version
-from printed import menu
+from printed import menu, printed
+from reading import assert_report
 from replica import Replica
 from support import (
     ACCELERATORS,
@@ -266,6 +268,53 @@ def test_commands_of_the_page_on_ci(hosts: dict[str, str], tmp_path: Path) -> No
     assert [inputs["working-directory"] for inputs in with_setup] == ["myproj"]
 
 
+@pytest.fixture(scope="module")
+def docker(hosts: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Hosts, and a command `docker` whose images know the same indexes."""
+    python = f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"
+    (uv_image,) = re.findall(
+        "COPY --from=(ghcr.*) /uv", printed("{% if container == 'docker' %}Dockerfile{% endif %}")
+    )
+    variables = {"UV_INDEX": hosts["UV_INDEX"], "SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt"}
+    folder = tmp_path_factory.mktemp("docker")
+    for place in containers.docker(folder, f"docker.io/library/{python}", uv_image, **variables):
+        yield hosts | {"PATH": f"{place}:{path_with_uv()}"}
+
+
+def test_commands_of_the_page_on_containers(docker: dict[str, str], tmp_path: Path) -> None:
+    """Containers have no network, and nobody can write in them; a change of code downloads nothing."""
+    page = PAGES["docs/containers.md"]
+    start, add = commands(page, "Build it and run it")
+    done = shell(start, tmp_path, **docker)
+    assert_report(done.stdout[done.stdout.index("matplotlib:") :])
+    look = "docker run --rm boxed sh -c 'for place in /app /home/app /tmp; do touch $place/x && exit 1; done; exit 0'"
+    assert shell(look, tmp_path, **docker).stderr.count("Read-only file system") == 3
+    tools = "docker run --rm boxed sh -c 'command -v uv || test -e /root/.cache'"
+    assert shell(tools, tmp_path, check=False, **docker).returncode == 1
+
+    example = tmp_path / "boxed/src/boxed/example.py"
+    example.write_text(example.read_text() + "\nNEW = 3\n")
+    again = shell("docker build --tag boxed .", tmp_path / "boxed", **docker)
+    assert "Using cache" in again.stdout.partition("uv sync --locked")[2].partition("AS project")[0]
+    assert "Download" not in again.stdout + again.stderr
+    see = "docker run --rm boxed python -c 'import boxed.example; print(boxed.example.NEW)'"
+    assert shell(see, tmp_path, **docker).stdout == "3\n"
+
+    # A project that exists gets the files by an update; with two builds an argument chooses.
+    plain = "uvx copier copy --defaults --quiet --data accelerator=cu126 --data 'switch_to=[\"cpu\"]' gh:org/torch-uv-template two"
+    shell(plain, tmp_path, **docker)
+    commit(tmp_path / "two")
+    shell(f"{add}uv lock", tmp_path / "two", **docker)
+    (choose,) = commands(page, "Several builds")
+    shell(choose, tmp_path / "two", **docker)
+    assert f"torch:{REAL_TORCH}+cpu\n" in shell("docker run --rm boxed-cpu", tmp_path, **docker).stdout
+    shell("docker build --tag boxed-gpu .", tmp_path / "two", **docker)  # its torch is a stub
+    version = (
+        "docker run --rm boxed-gpu python -c 'import importlib.metadata as m; print(m.version(\"torch\"))'"
+    )
+    assert shell(version, tmp_path, **docker).stdout == f"{REAL_TORCH}+cu126\n"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminal")
 def test_commands_of_the_chinese_readme(hosts: dict[str, str], tmp_path: Path) -> None:
     """They are the English ones, except the first two: uv, Copier and the project's wheels come from mirrors."""
@@ -414,8 +463,8 @@ EXECUTED: dict[str, dict[str, str]] = {
     "docs/ci.md": {"A project in a subfolder": "test_readmes.py::test_commands_of_the_page_on_ci"},
     "docs/compiled-packages.md": {"From PyPI": "test_compiled_packages.py::test_commands_of_the_page"},
     "docs/containers.md": {
-        "Build it and run it": "test_container.py::test_commands_of_the_page",
-        "Several builds": "test_container.py::test_commands_of_the_page",
+        "Build it and run it": "test_readmes.py::test_commands_of_the_page_on_containers",
+        "Several builds": "test_readmes.py::test_commands_of_the_page_on_containers",
     },
     "docs/mirrors.md": {
         "For everyone who uses the project": "test_readmes.py::test_commands_of_the_page_on_mirrors",
