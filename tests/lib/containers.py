@@ -18,22 +18,23 @@ SETTINGS = ("login.defs", "default/useradd", "pam.d", "ssl/certs/ca-certificates
 # Containers run without network on a root that nobody can write to, as the user of the image.
 STAND_IN = r"""#!/usr/bin/env bash
 set -euo pipefail
-export TMPDIR={folder}/cache
-buildah=(buildah --root {folder}/images --runroot {folder}/run)
+folder=$(cd "$(dirname "$0")/.." && pwd)
+export TMPDIR=$folder/cache
+buildah=(buildah --root "$folder/images" --runroot "$folder/run")
 case "$1 ${2-}" in
-"build "*) exec "${{buildah[@]}}" build --layers --isolation chroot --pull-never "${{@:2}}" ;;
+"build "*) exec "${buildah[@]}" build --layers --isolation chroot --pull-never "${@:2}" ;;
 "run --rm") ;;
 *) exit 64 ;;
 esac
 image=$3
-container=$("${{buildah[@]}}" from --pull-never "$image")
-trap '"${{buildah[@]}}" rm "$container" > /dev/null' EXIT
-config() {{ "${{buildah[@]}}" inspect --format "$1" "$container"; }}
-root=$("${{buildah[@]}}" mount "$container")
-mapfile -t variables < <(config '{{{{range .OCIv1.Config.Env}}}}{{{{println .}}}}{{{{end}}}}')
-mapfile -t command < <(config '{{{{range .OCIv1.Config.Cmd}}}}{{{{println .}}}}{{{{end}}}}')
-user=$(config '{{{{.OCIv1.Config.User}}}}')
-[ $# -gt 3 ] && command=("${{@:4}}")
+container=$("${buildah[@]}" from --pull-never "$image")
+trap '"${buildah[@]}" rm "$container" > /dev/null' EXIT
+config() { "${buildah[@]}" inspect --format "$1" "$container" | sed "/^$/d"; }
+root=$("${buildah[@]}" mount "$container")
+mapfile -t variables < <(config '{{range .OCIv1.Config.Env}}{{println .}}{{end}}')
+mapfile -t command < <(config '{{range .OCIv1.Config.Cmd}}{{println .}}{{end}}')
+user=$(config '{{.OCIv1.Config.User}}')
+[ $# -gt 3 ] && command=("${@:4}")
 unshare --mount --net --pid --fork sh -ec '
     root=$1 user=$2
     shift 2
@@ -41,7 +42,7 @@ unshare --mount --net --pid --fork sh -ec '
     mount -o remount,bind,ro "$root"
     mount -t proc proc "$root/proc"
     exec chroot --userspec="$user:$user" "$root" env -i "$@"
-' - "$root" "$user" ${{variables[@]+"${{variables[@]}}"}} ${{command[@]+"${{command[@]}}"}}
+' - "$root" "$user" ${variables[@]+"${variables[@]}"} ${command[@]+"${command[@]}"}
 """
 
 
@@ -55,7 +56,7 @@ def docker(folder: Path, python: str, uv: str, **variables: str) -> Iterator[str
     command = folder / "bin/docker"
     command.parent.mkdir()
     (folder / "cache").mkdir()
-    command.write_text(STAND_IN.format(folder=folder))
+    command.write_text(STAND_IN)
     command.chmod(0o755)
     copy_python(folder / "python")
     (folder / "uv").mkdir()
