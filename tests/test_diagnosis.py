@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 import types
 from collections.abc import Callable
 from dataclasses import replace
@@ -53,6 +54,8 @@ def pci(vendor: str, kind: str = "0x030000") -> dict[str, str]:
 NVIDIA, AMD, INTEL = pci("0x10de"), pci("0x1002"), pci("0x8086")
 WSL = {"proc/version": "Linux version 6.6.87.2-microsoft-standard-WSL2"}
 CONTAINER = {".dockerenv": ""}
+with tempfile.TemporaryFile() as new:
+    GROUP = os.fstat(new.fileno()).st_gid  # of every new file, those that stand for devices too
 
 OTHERS = ("flash-attn", "xformers", "torchao", "bitsandbytes", "torch-scatter", "pyg-lib")
 NO_LIBRARY = "{}: cannot open shared object file: No such file or directory"
@@ -288,6 +291,10 @@ RULES = {
     "kfd closed": (
         Situation("rocm7.2", files={"dev/kfd": ""}, closed=["dev/kfd"]),
         True, ["since you may not open /dev/kfd", "log in again"], ["sudo usermod --append --groups render,video $USER"],
+    ),
+    "kfd closed in a container": (
+        Situation("rocm7.2", files=CONTAINER | {"dev/kfd": ""}, closed=["dev/kfd"]),
+        True, ["since you may not open /dev/kfd", "start it with"], [f"docker run --group-add {GROUP}"],
     ),
     "kfd open": (Situation("rocm7.2", files={"dev/kfd": ""}), True, ["though its driver runs"], []),
     "AMD GPU hidden": (

@@ -67,7 +67,10 @@ def docker(folder: Path, python: str, uv: str, **variables: str) -> Iterator[str
         make(folder, "uv", uv, {})
         yield str(command.parent)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for place in reversed([place for place in mounted if Path(place).is_relative_to(folder)]):
+            subprocess.run(["umount", place], check=True)
+        shutil.rmtree(folder)
 
 
 def make(folder: Path, source: str, image: str, variables: dict[str, str]) -> None:
@@ -84,7 +87,7 @@ def make(folder: Path, source: str, image: str, variables: dict[str, str]) -> No
 
 
 def copy_python(root: Path) -> None:
-    """Copy the running Python, a shell and what they need into a folder like a system's root."""
+    """Copy the running Python, a shell and what they and uv need into a folder like a system's root."""
     for name in ("bin", "sbin", "lib", "lib64"):
         (root / "usr" / name).mkdir(parents=True)
         (root / name).symlink_to(f"usr/{name}")
@@ -102,7 +105,12 @@ def copy_python(root: Path) -> None:
     programs = [Path(shutil.which(name) or name) for name in PROGRAMS]
     for program in programs:
         shutil.copy(program, root / "usr/bin" / program.name)
-    binaries = [*programs, *(root / "usr/local").rglob("*.so*"), Path(sys.base_prefix, "bin/python3")]
+    binaries = [
+        *programs,
+        find_uv_bin(),
+        *(root / "usr/local").rglob("*.so*"),
+        Path(sys.base_prefix, "bin/python3"),
+    ]
     listed = subprocess.run(["ldd", *binaries], capture_output=True, text=True).stdout
     for library in sorted(set(re.findall(r"(?:=> |^\t)(/\S+)", listed, re.MULTILINE))):
         if not library.startswith(sys.base_prefix):
