@@ -209,7 +209,7 @@ def cuda_needs(series: Data, releases: Data) -> Data:
         for arch in archs
     }
     runs = [arch for arch in known if covers(arch, series["capability"])]
-    own = series.get("own_builds", False)
+    own = series.get("own_builds")
     return {
         "family": "cuda",
         "capability": series["capability"],

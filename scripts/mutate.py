@@ -45,7 +45,9 @@ MODULES: dict[str, dict[str, tuple[str, ...]]] = {
         "rules/mirrors.jinja": ("tests/test_questions.py", "-k", "url or remedy or credentials"),
         "rules/texts.jinja": ("tests/test_names.py", "tests/test_questions.py", "-k", "test_names or refusal_names"),
         "rules/folder.jinja": ("tests/test_folders.py", "-k", "not uv_locks"),
-        "rules/*.jinja": ("tests/test_rendered.py", "-k", "not ruff and not scars and not text_arrives"),
+        "rules/ci.jinja": ("tests/test_ci.py", "-k", "agree or machines_are or same_mirror or insists or pinned"),
+        "rules/adopted.jinja": ("tests/test_adopt.py", "-k", "projects_are"),
+        "rules/*.jinja": ("tests/test_rendered.py", "tests/test_menus.py", "-k", "build_needs or explicit or pin or platforms or macos"),
     },
     "compile": {"scripts/compile.py": ("tests/test_compile.py", "-k", "not editors and not page")},
     "adopt": {

@@ -30,6 +30,7 @@ from adopting.writing import STAGE, take_back, write
 from copier import run_copy, run_update
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from printed import printed
 from projects import OFFICIAL, PROJECTS, make
 from reading import update, versions
 from replica import Replica
@@ -101,21 +102,9 @@ def read(folder: Path) -> dict:
 # What an update does -----------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
-def lean(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+def lean(**answers: object) -> str:
     """What the template prints into pyproject.toml of an adopted project."""
-    rendered: dict[str, str] = {}
-
-    def lean(**answers: object) -> str:
-        key = json.dumps(answers, sort_keys=True)
-        if key not in rendered:
-            folder = tmp_path_factory.mktemp("lean")
-            given = {name: answer for name, answer in answers.items() if name[0] != "_"}
-            run_copy(str(template), folder, data={"adopted": True, **given}, defaults=True, quiet=True)
-            rendered[key] = (folder / "pyproject.toml").read_bytes().decode()
-        return rendered[key]
-
-    return lean
+    return printed("pyproject.toml", **{"adopted": True, **answers})
 
 
 def replay(old: str, new: str, theirs: str, folder: Path) -> str:
@@ -149,7 +138,7 @@ CHAIN: list[dict[str, object]] = [
 
 
 @pytest.fixture(scope="session")
-def chain(lean: Callable[..., str]) -> list[str]:
+def chain() -> list[str]:
     """What the template prints after each of these changes."""
     states = itertools.accumulate(CHAIN, lambda answers, change: {**answers, **change})
     return [lean(**answers) for answers in states]
@@ -281,7 +270,6 @@ def test_locks_have_the_build_that_was_chosen(
     name: str,
     replica: Replica,
     project: Callable[..., Path],
-    lean: Callable[..., str],
 ) -> None:
     text = PROJECTS[name]
     for host in OTHER_HOSTS:
@@ -340,7 +328,6 @@ def test_copier_updates_what_people_work_on(
     name: str,
     autocrlf: str,
     adopt: Callable[..., Done],
-    lean: Callable[..., str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -129,6 +129,15 @@ def test_cards_say_what_runs_them() -> None:
     assert sorted(rows) == sorted(listed)
 
 
+def test_a_release_that_cards_do_not_name_is_like_the_newest(
+    compiled: Compile, data: Path, tmp_path: Path
+) -> None:
+    cards = yaml.safe_load((data / "cards.yml").read_text())
+    cards["amd"]["wheels"][-1]["torch"] = ["9.9"]
+    (data / "cards.yml").write_text(yaml.safe_dump(cards))
+    assert table(compiled, tmp_path)["cards"] == TABLE["cards"]
+
+
 @pytest.mark.parametrize("page", ["builds.md", "builds.zh-CN.md"])
 def test_the_page_names_all_keys(page: str) -> None:
     """And its example is true."""
@@ -155,6 +164,7 @@ def test_the_menu_begins_with_what_has_the_newest_torch() -> None:
     ("file", "old", "new", "says"),
     [
         ("builds", "    cu126: [linux-x86_64", "    cu999: [linux-x86_64", ": cu999 is not known"),
+        ("builds", "    cu128: [sm_70", "    cu999: [sm_70", ": cu999 is not known"),
         ("builds", "cpu: [windows-x86_64]", "cpu: [windows-x86_64, solaris]", "cpu: solaris is not known"),
         ("builds", "cpu: [windows-x86_64]", "cpu: [macos-arm64]", "cpu: macos-arm64 is not known"),
         ("builds", "cpu: [windows-x86_64]", "cpu: windows-x86_64", "/wheels/cpu: 'windows-x86_64' is not of type 'array'"),
