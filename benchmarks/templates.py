@@ -21,7 +21,7 @@ def working_tree() -> list[Path]:
     return [ROOT / name for name in names if name and (ROOT / name).is_file()]
 
 
-PARTS = {"copier.yml", "rules", "template", "scripts", ".gitattributes"}
+PARTS = {"copier.yml", "data", "rules", "template", "scripts", ".gitattributes"}
 """What Copier and adopt.py read; the other files would only be copied from clone to clone."""
 
 
