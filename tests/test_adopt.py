@@ -723,5 +723,5 @@ def test_the_real_wheel_computes(
     (folder / ".gitignore").write_text(".venv/\n*.egg-info/\n__pycache__/\n")
     shown = shell(script_of_it, folder).stdout
     assert f"torch:{REAL_TORCH}+cpu" in shown
-    assert "\nok: cpu computes on the CPU\n" in shown
+    assert "\nok: torch for cpu runs on the CPU\n" in shown
     assert run("git", "status", "--porcelain", cwd=folder).stdout == ""

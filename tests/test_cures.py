@@ -64,7 +64,7 @@ CURES = {
     ),
     "mirror of one build": (
         Situation("cpu", smi=NEW_DRIVER, one_build=True),
-        "take another mirror, since this one has a single build, run `",
+        "use another mirror, since this one has a single build, run `",
         [{"pinned": "cu126", "one_build": False, "gpus": [Gpu()]}],
     ),
     "two GPUs that no build has together": (
@@ -192,7 +192,7 @@ def test_answers_edited_by_hand(project: Project, real_answers: dict[str, object
     answers.write_text(text.replace(release, "torch_version: 2.12.1"))
     (finding,) = findings(folder)
     assert finding["what"] == ".copier-answers.yml says 2.12.1"
-    assert finding["fix"].startswith(f"put {release} back, commit it, and for 2.12.1 run `uvx copier update")
+    assert finding["fix"].startswith(f"restore {release}, commit it, and for 2.12.1 run `uvx copier update")
     answers.write_text(text)
     assert findings(folder) == []
 

@@ -156,11 +156,11 @@ RULES = {
     ),
     "GPU newer than the build": (
         Situation("cu126", archs=CU126, gpus=[Gpu(*RTX5090, NO_KERNEL)], smi=smi("580.65.06", RTX5090)),
-        True, ["RTX 5090 does not compute", "torch for cu126 has no code for compute capability 12.0"], change_to("cu129"),
+        True, ["RTX 5090 does not work", "torch for cu126 has no code for compute capability 12.0"], change_to("cu129"),
     ),
     "GPU older than the build": (
         Situation(gpus=[Gpu(*GTX1080, NO_KERNEL)], smi=smi("580.65.06", GTX1080)),
-        True, ["GTX 1080 does not compute", "torch for cu130 has no code for compute capability 6.1"], change_to("cu126"),
+        True, ["GTX 1080 does not work", "torch for cu130 has no code for compute capability 6.1"], change_to("cu126"),
     ),
     "GPU older than every build": (
         Situation("cu132", gpus=[Gpu(*GTX1080, NO_KERNEL)], smi=smi("580.65.06", GTX1080), builds={"linux-x86_64": rows("cu132", "", "580.65.06")}),
@@ -168,12 +168,12 @@ RULES = {
     ),
     "two GPUs that no build has together": (
         Situation(gpus=[Gpu(*GTX1080, NO_KERNEL), Gpu(*RTX5090)], smi=smi("580.65.06", GTX1080, RTX5090)),
-        True, ["GTX 1080 does not compute", "no build of torch 2.13.0 has code for all GPUs here; to use the others"],
+        True, ["GTX 1080 does not work", "no build of torch 2.13.0 has code for all GPUs here; to use the others"],
         ["export CUDA_VISIBLE_DEVICES=1"],
     ),
     "two GPUs that no build has together, chosen by name": (
         Situation(gpus=[Gpu(*RTX5090), Gpu(*GTX1080, NO_KERNEL)], smi=smi("580.65.06", GTX1080, RTX5090), environ={"CUDA_VISIBLE_DEVICES": "GPU-5090,GPU-1080"}),
-        True, ["GTX 1080 does not compute", "to use the others"], ["export CUDA_VISIBLE_DEVICES=GPU-5090"],
+        True, ["GTX 1080 does not work", "to use the others"], ["export CUDA_VISIBLE_DEVICES=GPU-5090"],
     ),
     "GPU newer than the build, driver too old for a newer build": (
         Situation("cu126", archs=CU126, gpus=[Gpu(*RTX5090, NO_KERNEL)], smi=smi("570.0", RTX5090), builds={"linux-x86_64": rows("cu126 cu130", "525.60.13", "580.65.06")}),
@@ -181,9 +181,9 @@ RULES = {
     ),
     "GPU fails": (
         Situation(gpus=[Gpu(error="CUDA out of memory. Tried to allocate 20.00 MiB\nmore")]),
-        True, ["NVIDIA A100 does not compute, since CUDA out of memory. Tried to allocate 20.00 MiB"], [],
+        True, ["NVIDIA A100 does not work, since CUDA out of memory. Tried to allocate 20.00 MiB"], [],
     ),
-    "GPU computes wrong": (Situation(gpus=[Gpu(wrong=True)]), True, ["does not compute, since its matrix product is wrong"], []),
+    "GPU computes wrong": (Situation(gpus=[Gpu(wrong=True)]), True, ["does not work, since its matrix product is wrong"], []),
     "hidden": (
         Situation(smi=smi("580.65.06", A100), environ=HIDES),
         True, ["and CUDA_VISIBLE_DEVICES='' may hide it"], ["unset CUDA_VISIBLE_DEVICES"],
@@ -197,7 +197,7 @@ RULES = {
         True, ["CUDA_VISIBLE_DEVICES='1' may hide it"], ["unset CUDA_VISIBLE_DEVICES"],
     ),
     "a choice among no GPUs": (
-        Situation(environ={"CUDA_VISIBLE_DEVICES": "1"}), False, ["since this machine has none, or not its driver"], [],
+        Situation(environ={"CUDA_VISIBLE_DEVICES": "1"}), False, ["since this machine has none, or no driver for it"], [],
     ),
     "the first AMD GPU chosen": (
         Situation("rocm7.2", files={"dev/kfd": ""}, environ={"HIP_VISIBLE_DEVICES": "0"}), True, ["though its driver runs"], [],
@@ -216,7 +216,7 @@ RULES = {
     ),
     "mirror of one build": (
         replace(TOO_OLD, one_build=True),
-        True, ["update the driver to 580.65.06 or newer, or take another mirror, since this one has a single build"],
+        True, ["update the driver to 580.65.06 or newer, or use another mirror, since this one has a single build"],
         [f"{CHANGE.format('cu126')} --data mirror=official", "uv sync"],
     ),
     "another of several builds, numpy broken": (
@@ -225,15 +225,15 @@ RULES = {
     ),
     "not hidden, torch fails": (
         Situation(smi=smi("580.65.06", A100), environ={"CUDA_VISIBLE_DEVICES": "0"}),
-        True, ["though driver 580.65.06 runs NVIDIA A100: restart the machine"], [],
+        True, ["though driver 580.65.06 finds NVIDIA A100: restart the machine"], [],
     ),
     "torch fails in WSL": (
         Situation(files=WSL | {"dev/dxg": "", "usr/lib/wsl/lib/nvidia-smi": f"#!/bin/sh\n{smi('580.65.06', A100)}"}),
-        True, ["though driver 580.65.06 runs NVIDIA A100"], ["wsl --update", "wsl --shutdown"],
+        True, ["though driver 580.65.06 finds NVIDIA A100"], ["wsl --update", "wsl --shutdown"],
     ),
         "WSL without the driver": (
         Situation(files=WSL | {"dev/dxg": ""}),
-        False, ["no NVIDIA driver reaches WSL", "install the driver in Windows"], ["wsl --update", "wsl --shutdown"],
+        False, ["WSL finds no NVIDIA driver", "install the driver in Windows"], ["wsl --update", "wsl --shutdown"],
     ),
     "driver does not answer in WSL, which lists no GPU of NVIDIA": (
         Situation(files=WSL | {"dev/dxg": ""} | pci("0x1414"), smi="exit 9"), True, ["its driver does not answer (nvidia-smi fails)"], ["wsl --update", "wsl --shutdown"],
@@ -277,12 +277,12 @@ RULES = {
     ),
     "no driver": (
         Situation(files=NVIDIA),
-        True, ["the driver of the one in this machine is missing", "install NVIDIA's driver, 580.65.06 or newer"], [],
+        True, ["its driver is missing", "install NVIDIA's driver, 580.65.06 or newer"], [],
     ),
     "no driver, server GPU": (Situation(files=pci("0x10de", "0x030200")), True, ["install NVIDIA's driver"], []),
     "no NVIDIA GPU but a network card": (Situation(files=pci("0x10de", "0x020000")), False, ["since this machine has none"], []),
     "no AMD GPU": (Situation("rocm7.2"), False, ["torch for rocm7.2 finds no AMD GPU, since this machine has none"], []),
-    "AMD GPU without driver": (Situation("rocm7.2", files=AMD), True, ["the driver of the one in this machine is missing", "install AMD's driver, amdgpu"], []),
+    "AMD GPU without driver": (Situation("rocm7.2", files=AMD), True, ["its driver is missing", "install AMD's driver, amdgpu"], []),
     "AMD accelerator without driver": (Situation("rocm7.2", files=pci("0x1002", "0x120000")), True, ["install AMD's driver, amdgpu"], []),
     "kfd not in the container": (
         Situation("rocm7.2", files=CONTAINER | AMD),
@@ -321,7 +321,7 @@ RULES = {
     ),
     "CPU project beside a GPU": (
         Situation("cpu", smi=smi("550.54.14", RTX4090)),
-        False, ["RTX 4090, which is here, is not used by torch for cpu"], change_to("cu126"),
+        False, ["RTX 4090 is not used, since torch for cpu is pinned"], change_to("cu126"),
     ),
     "CPU project beside the newest GPU": (Situation("cpu", smi=smi("580.65.06", RTX5090)), False, ["RTX 5090"], change_to("cu129")),
     "CPU project beside a GPU with an old driver": (
@@ -329,11 +329,11 @@ RULES = {
     ),
     "CPU project beside a GPU whose driver is too old for every build": (
         Situation("cpu", smi=smi("390.157", A100)),
-        False, ["NVIDIA A100, which is here, is not used", "update the driver to 525.60.13 or newer, then run"], change_to("cu126"),
+        False, ["NVIDIA A100 is not used", "update the driver to 525.60.13 or newer, then run"], change_to("cu126"),
     ),
     "CPU project beside a GPU, mirror of one build": (
         Situation("cpu", smi=smi("580.65.06", A100), one_build=True),
-        False, ["take another mirror, since this one has a single build"],
+        False, ["use another mirror, since this one has a single build"],
         [f"{CHANGE.format('cu126')} --data mirror=official", "uv sync"],
     ),
     "torchvision of another build": (
@@ -409,7 +409,7 @@ REQUIRED = {
     "cuda, hidden": (
         Situation(smi=smi("580.65.06", A100), environ=HIDES), "cuda", "CUDA_VISIBLE_DEVICES='' may hide it", ["unset CUDA_VISIBLE_DEVICES"],
     ),
-    "cuda, no GPU": (Situation(), "cuda", "since this machine has none, or not its driver", []),
+    "cuda, no GPU": (Situation(), "cuda", "since this machine has none, or no driver for it", []),
     "cuda, fails": (Situation(gpus=[Gpu(error=NO_KERNEL)]), "cuda", "no kernel image is available", []),
     "cuda, CPU build by mistake": (Situation(installed="cpu"), "cuda", "but torch 2.13.0 for cu130 is pinned", ["uv sync"]),
     "cuda, CPU pinned": (
@@ -449,7 +449,7 @@ def test_required_device_that_does_not_compute_is_a_problem(
 def test_cpu_that_computes_wrong_is_always_a_problem(diagnose: Diagnose, device: str | None) -> None:
     options = ["--require", device] if device else []
     result = diagnose(Situation(gpus=[Gpu()], cpu_wrong=True), *options)
-    assert result.finding["what"] == "CPU (2 threads) does not compute"
+    assert result.finding["what"] == "CPU (2 threads) does not work"
 
 
 def test_report_of_a_gpu(diagnose: Diagnose) -> None:
@@ -474,7 +474,7 @@ def test_report_of_a_gpu(diagnose: Diagnose) -> None:
     assert values["device 2"] == "CPU (2 threads)"
     *_, tensor, verdict = result.out.splitlines()
     assert tensor.endswith("dtype=torch.float64)")
-    assert verdict == "ok: cu130 computes on NVIDIA A100 and RTX 4090"
+    assert verdict == "ok: torch for cu130 runs on NVIDIA A100 and RTX 4090"
 
 
 def test_quiet_prints_problems_only(machines: Machines, capsys: pytest.CaptureFixture[str]) -> None:
@@ -505,7 +505,7 @@ def test_sine_of_nan_is_wrong_and_json_stays_json(
     assert module.main(["--json"]) == 1
     report = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert report["sin"][place] is None
-    assert [finding["what"] for finding in report["findings"]] == ["CPU (2 threads) does not compute"]
+    assert [finding["what"] for finding in report["findings"]] == ["CPU (2 threads) does not work"]
 
 
 def only_finding(module: types.ModuleType, require: str | None = None) -> tuple[dict, object]:
@@ -540,7 +540,7 @@ def test_gpu_whose_properties_fail_is_said_in_a_line(
     sys.modules["torch"].cuda.get_device_properties = fail
     report, finding = only_finding(module, "cuda")
     assert report["device 0"] == "cuda:0"
-    assert str(finding) == "cuda:0 does not compute, since CUDA error: system not yet initialized"
+    assert str(finding) == "cuda:0 does not work, since CUDA error: system not yet initialized"
 
 
 # What cannot be imported

@@ -58,4 +58,4 @@ def assert_report(output: str) -> None:
     values = dict(line for line in lines if len(line) == 2)
     assert values["accelerator pinned"] == values["accelerator found"] == "cpu"
     assert "tensor([" in output
-    assert output.splitlines()[-2:] == ["       dtype=torch.float64)", "ok: cpu computes on the CPU"]
+    assert output.splitlines()[-2:] == ["       dtype=torch.float64)", "ok: torch for cpu runs on the CPU"]

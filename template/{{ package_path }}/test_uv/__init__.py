@@ -1,7 +1,7 @@
-"""Say which build of PyTorch runs here, whether it computes, and what to type if not.
+"""Say which build of PyTorch runs here, whether it works, and what to type if not.
 
-`uv run test-uv --help` lists the options; in a notebook it is `test_uv.main([])`. This
-belongs to the template: `copier update` keeps it in step with pyproject.toml.
+`uv run test-uv --help` lists the options; in a notebook, call `test_uv.main([])`. The
+template owns this package: `copier update` keeps it in step with pyproject.toml.
 """
 
 from .cli import main

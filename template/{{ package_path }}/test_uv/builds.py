@@ -43,7 +43,7 @@ def load() -> Build | Finding:
 
 
 def why_not_loaded(error: BaseException) -> Finding:
-    """Tell a file that hides a package from a broken installation."""
+    """Tell a file that hides a package apart from a broken installation."""
     places = sysconfig.get_path("purelib"), sysconfig.get_path("platlib")
     for package in ("torch", "numpy"):
         spec = PathFinder.find_spec(package)
@@ -55,7 +55,7 @@ def why_not_loaded(error: BaseException) -> Finding:
         fix = f"install Microsoft's Visual C++ Redistributable or {fix}"
     if "LD_LIBRARY_PATH" in os.environ:  # other libraries than those of the wheels
         fix = f"run `unset LD_LIBRARY_PATH` or {fix}"
-    if SWITCH_TO and not recorded("torch"):  # as where it was installed from git
+    if SWITCH_TO and not recorded("torch"):  # such as when installed from git
         builds = "its builds of torch are dependency groups"
         fix = f"run `{sync('')}` in the project's folder: {builds}"
     what = "torch, numpy or matplotlib cannot be imported"
@@ -63,7 +63,7 @@ def why_not_loaded(error: BaseException) -> Finding:
 
 
 def recorded(package: str) -> str:
-    """Return the version that a package's installation recorded, nothing if none."""
+    """Return the recorded version of a package; empty if it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -93,7 +93,7 @@ def version(text: str) -> tuple[int, ...]:
 
 
 def builds_here() -> dict[str, tuple[str, str]]:
-    """Return what BUILDS has for this machine."""
+    """Return the rows of BUILDS for this machine."""
     return BUILDS.get(f"{sys.platform}-{platform.machine()}", {})
 
 
@@ -109,9 +109,9 @@ def runs_on(capability: tuple[int, ...], archs: str) -> bool:
 
 
 def choose(driver: str, gpus: Sequence[tuple[int, ...]]) -> tuple[str, str]:
-    """Return the oldest CUDA for a driver and GPUs, and the driver if it lacks one.
+    """Return the oldest CUDA for a driver and GPUs, and the driver to install, if any.
 
-    What the project can switch to comes first; no driver stands for any.
+    The project's own groups come first; an empty driver means any.
     """
     needs = {
         accelerator: needed

@@ -1,4 +1,4 @@
-"""The command: its options, what it looks at, and how it says it."""
+"""The command: its options, its checks and its output."""
 
 import argparse
 import json
@@ -19,7 +19,7 @@ from .reasons import idle_gpu, why_no
 
 
 def look(build: Build, require: str | None) -> tuple[compute.Report, list[Finding]]:
-    """Return what there is to say, in the order of printing, and what was found."""
+    """Return the report, in the order of printing, and the findings."""
     torch, found, pinned = build.torch, build.accelerator, build.pinned
     nvidia = Nvidia() if require == "cpu" else ask_nvidia()
     report: compute.Report = {
@@ -63,7 +63,7 @@ def look(build: Build, require: str | None) -> tuple[compute.Report, list[Findin
         findings += [finding] if finding else []
     gpus = [each.label for each in computing if "cpu" not in (each.family, require)]
     names = " and ".join(dict.fromkeys(gpus)) or "the CPU"
-    report["verdict"] = f"ok: {found} computes on {names}"
+    report["verdict"] = f"ok: torch for {found} runs on {names}"
     return {name: fact for name, fact in report.items() if fact != ""}, findings
 
 
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as end:  # after --help or a wrong option
         return int(end.code or 0)
     if options.distributed:
-        # Failing connections come with a stack of C++ each; the finding is a line.
+        # Each failing connection prints a stack of C++; the finding is one line.
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
     report: compute.Report = {}
     tensor: list[str] = []
@@ -122,8 +122,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     output.add_argument("--quiet", action="store_true", help="print problems only")
     parser.add_argument("--plot", metavar="FILE", help="draw the sine into FILE")
     devices = "cpu", "cuda", "rocm", "xpu", "mps"
-    text = "fail unless this device computes; cpu: whatever GPUs do"
+    text = "fail unless this device works; cpu ignores GPUs"
     parser.add_argument("--require", choices=devices, help=text)
-    text = "only add up numbers of the processes that torchrun started"
+    text = "only add up one number from each process of torchrun"
     parser.add_argument("--distributed", action="store_true", help=text)
     return parser.parse_args(arguments)

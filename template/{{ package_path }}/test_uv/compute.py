@@ -1,4 +1,4 @@
-"""What computes: each device by itself, and processes together."""
+"""Checks that compute: on each device, and across processes."""
 
 import math
 import os
@@ -16,12 +16,12 @@ from .findings import Finding, change_to, one_line, set_variable
 from .machine import Nvidia
 
 POINTS = [2 * math.pi * step / 99 for step in range(100)]
-SECONDS = 60  # after which processes that wait for each other end
+SECONDS = 60  # limit for processes that wait for each other
 Report = dict[str, object]
 
 
 class Device(NamedTuple):
-    """A device that torch offers; the family is what --require calls it."""
+    """A device that torch offers; `family` is its name for --require."""
 
     name: str  # for torch, such as cuda:0
     family: str
@@ -40,7 +40,7 @@ def devices(build: Build) -> Iterator[Device]:
         kind = "rocm" if name == "cuda" and torch.version.hip else name
         for index in range(count):
             label, capability = f"{name}:{index}", ""
-            with suppress(Exception):  # error_on() meets it as well
+            with suppress(Exception):  # error_on() reports it
                 gpu = backend.get_device_properties(index)
                 label = gpu.name
                 if kind == "cuda":
@@ -70,8 +70,8 @@ def error_on(device: str, build: Build) -> str:
 def why_not(
     device: Device, errors: Mapping[Device, str], build: Build, nvidia: Nvidia
 ) -> Finding:
-    """Explain why a device that torch offers fails, while others may compute."""
-    what, why = f"{device.label} does not compute", f"since {errors[device]}"
+    """Explain why a device fails; others may work."""
+    what, why = f"{device.label} does not work", f"since {errors[device]}"
     capability = version(device.capability)
     archs = " ".join(build.torch.cuda.get_arch_list()) if device.capability else ""
     if device.family != "cuda" or not archs or runs_on(capability, archs):
@@ -104,7 +104,7 @@ def plot(values: Sequence[float], file: str) -> list[Finding]:
 
 
 def add_up(build: Build, require: str | None) -> tuple[Report, list[Finding]]:
-    """Add up a number of each process of torchrun: by nccl on GPUs, else by gloo."""
+    """Add up one number from each process of torchrun, by nccl on GPUs or by gloo."""
     try:
         names = "RANK", "WORLD_SIZE", "LOCAL_RANK"
         rank, size, local_rank = (int(os.environ[name]) for name in names)
@@ -114,7 +114,7 @@ def add_up(build: Build, require: str | None) -> tuple[Report, list[Finding]]:
         return {}, [Finding(what, why, f"run `{command}`")]
     what = f"process {rank} of {size} does not reach the others"
 
-    def give_up() -> None:  # what torch waits for can last longer than its timeout
+    def give_up() -> None:  # torch can wait longer than its own timeout
         finding = Finding(what, f"since no answer came within {SECONDS} s")
         print(f"test-uv: {finding}", file=sys.stderr, flush=True)
         os._exit(1)

@@ -39,7 +39,7 @@ def one_line(error: object) -> str:
 
 
 def read(file: Path) -> str:
-    """Return the text of a file, nothing if it cannot be read."""
+    """Return the text of a file; empty if it cannot be read."""
     try:
         return file.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -47,7 +47,7 @@ def read(file: Path) -> str:
 
 
 def sync(accelerator: str) -> str:
-    """Return the command that installs a build: the first, or that of a group."""
+    """Return the command that installs a build: the first one, or that of a group."""
     if accelerator not in SWITCH_TO:
         return "uv sync"
     return f"uv sync --no-group {ACCELERATOR} --group {accelerator}"
@@ -70,12 +70,12 @@ def change_to(accelerator: str, driver: str = "") -> str:
         return f"run `{sync(accelerator)}`, then `uv run --no-sync test-uv`"
     if ONE_BUILD:
         other = update(accelerator=accelerator, mirror="official")
-        return f"take another mirror, since this one has a single build, {other}"
+        return f"use another mirror, since this one has a single build, {other}"
     return update(accelerator=accelerator)
 
 
 def set_variable(name: str, value: str = "") -> str:
-    """Say how to set an environment variable, or how to get rid of it."""
+    """Say how to set an environment variable, or how to unset it."""
     windows = f"$env:{name} = '{value}'" if value else f"Remove-Item Env:{name}"
     elsewhere = f"export {name}={value}" if value else f"unset {name}"
     return f"run `{windows if os.name == 'nt' else elsewhere}`"
@@ -91,7 +91,7 @@ def restore(release: str, pinned: str) -> str:
 
 
 def edited_by_hand() -> Iterator[Finding]:
-    """Find what makes the next `copier update` miss parts of the project."""
+    """Find hand edits that mislead the next `copier update`."""
     said = re.findall(r"^(\w+): (.+)$", read(PROJECT / ANSWERS), re.MULTILINE)
     answers = {name: answer.strip("'\"") for name, answer in said}
     for name, right in ("accelerator", ACCELERATOR), ("torch_version", TORCH_VERSION):
@@ -99,7 +99,7 @@ def edited_by_hand() -> Iterator[Finding]:
         if answer != right:
             what, why = f"{ANSWERS} says {answer}", f"but the project has {right}"
             then = f"commit it, and for {answer} {update(**{name: answer})}"
-            yield Finding(what, why, f"put {name}: {right} back, {then}")
+            yield Finding(what, why, f"restore {name}: {right}, {then}")
     project = answers.get("project_name", PACKAGE.name)
     known = "_" * project[:1].isdigit() + re.sub("[-_.]+", "_", project.lower())
     if "package_path" in answers:  # the project was adopted

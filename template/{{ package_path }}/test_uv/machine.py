@@ -10,12 +10,12 @@ from .builds import version
 from .findings import one_line, read
 
 ROOT = Path("/")  # of the file system
-SMI_SECONDS = 30  # that nvidia-smi may take: drivers can need long to wake up
+SMI_SECONDS = 30  # limit for nvidia-smi: a driver can take long to wake up
 VENDORS = {"NVIDIA": "0x10de", "AMD": "0x1002", "Intel": "0x8086"}
 
 
 class Nvidia(NamedTuple):
-    """What nvidia-smi says: the driver's version, or what keeps it from answering."""
+    """What nvidia-smi says: the driver's version, or why it does not answer."""
 
     driver: str = ""
     gpus: tuple[str, ...] = ()
@@ -69,7 +69,7 @@ def in_wsl() -> bool:
 
 
 def container() -> str:
-    """Return what starts containers such as this, nothing if it is none."""
+    """Return the command that starts such containers; empty outside of one."""
     if paths(".singularity.d"):
         return "apptainer exec"
     return "docker run" if paths(".dockerenv") or paths("run/.containerenv") else ""

@@ -25,7 +25,7 @@ SOUND = struct.pack("<4sI8sIHHIIHH4sI8x", *WAV)  # a file of eight samples
 
 
 def check(package: str, build: Build, device: str, fix: str) -> Finding | None:
-    """Say what is wrong with a package that is installed, if anything."""
+    """Say what is wrong with an installed package, if anything."""
     version, torch = recorded(package), str(build.torch.__version__)
     error = error_of(package, build, device)
     other = made_for(version.partition("+")[2], build.accelerator, torch)
@@ -38,7 +38,7 @@ def check(package: str, build: Build, device: str, fix: str) -> Finding | None:
 
 
 def error_of(package: str, build: Build, device: str) -> BaseException | None:
-    """Call what a package has compiled against some build."""
+    """Call the compiled code of a package, and return what it raises."""
     tensor = build.torch.tensor
     try:
         with redirect_stderr(StringIO()), redirect_stdout(StringIO()):
@@ -62,7 +62,7 @@ def error_of(package: str, build: Build, device: str) -> BaseException | None:
 
 
 def made_for(local: str, accelerator: str, torch: str) -> str:
-    """Name what a local version such as pt210cu130 says, as far as it is another."""
+    """Name the torch and CUDA in a local version such as pt210cu130, if they differ."""
     flat, own = local.replace(".", ""), "cpu" if accelerator == "xpu" else accelerator
     named = [
         name for name in re.findall(r"cpu|cu\d+", flat) if not own.startswith(name)
@@ -75,7 +75,7 @@ def made_for(local: str, accelerator: str, torch: str) -> str:
 
 
 def why_not(error: BaseException | None) -> tuple[str, str]:
-    """Tell FFmpeg's libraries, which torchcodec needs, from those of another build."""
+    """Tell FFmpeg's missing libraries, for torchcodec, from those of another build."""
     reason = one_line(getattr(error, "__cause__", None) or error)
     if reason.startswith("Could not load libtorchcodec"):  # its tries follow
         tries = re.findall(r"Error: (?!Could not)(.+)", str(error))

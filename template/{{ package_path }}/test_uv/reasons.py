@@ -36,7 +36,7 @@ def why_no(kind: str, build: Build, nvidia: Nvidia) -> Finding | None:
         what = f"torch for {build.accelerator} finds no {VENDORS[kind]} GPU"
         here, answers = is_here(kind, nvidia), nvidia.gpus or nvidia.trouble
         started = answers if kind == "cuda" else paths(NODES[kind])
-        reason = "since this machine has none, or not its driver", ""
+        reason = "since this machine has none, or no driver for it", ""
         if (command := container()) and not started:
             fix = f"start it with `{command} {CONTAINERS[command][kind]}`"
             reason = "since this container was started without one", fix
@@ -56,7 +56,7 @@ def why_no(kind: str, build: Build, nvidia: Nvidia) -> Finding | None:
 
 
 def why_no_nvidia(build: Build, nvidia: Nvidia) -> Reason:
-    """Go through what can be wrong with the GPU that is here or may be."""
+    """Go through what can be wrong with an NVIDIA GPU that is here, or may be."""
     driver, needed = nvidia.driver, builds_here().get(build.accelerator, ("", ""))[0]
     if driver and version(driver) < version(needed):
         other, lacking = choose(driver, nvidia.capabilities)
@@ -72,25 +72,24 @@ def why_no_nvidia(build: Build, nvidia: Nvidia) -> Reason:
         return f"since its driver does not answer ({nvidia.trouble})", fix
     if driver:
         names = " and ".join(dict.fromkeys(nvidia.gpus))
-        return hidden("cuda") or (f"though driver {driver} runs {names}", restart)
+        return hidden("cuda") or (f"though driver {driver} finds {names}", restart)
     if in_wsl():
         fix = f"install the driver in Windows and none in WSL, then {restart}"
-        return "since no NVIDIA driver reaches WSL", fix
-    fix = f"install NVIDIA's driver, {needed} or newer"
-    return "since the driver of the one in this machine is missing", fix
+        return "since WSL finds no NVIDIA driver", fix
+    return "since its driver is missing", f"install NVIDIA's driver, {needed} or newer"
 
 
 def why_no_other(kind: str) -> Reason:
-    """Look for the device of AMD's or Intel's driver, and whether it may be opened."""
+    """Check that AMD's or Intel's driver has a device, and that it may be opened."""
     nodes = paths(NODES[kind])
     if not nodes:
-        return "since the driver of the one in this machine is missing", DRIVERS[kind]
+        return "since its driver is missing", DRIVERS[kind]
     if not any(os.access(node, os.R_OK | os.W_OK) for node in nodes):
         fix = "run `sudo usermod --append --groups render,video $USER` and log in again"
         if container() == "docker run":
             fix = f"start it with `docker run --group-add {nodes[0].stat().st_gid}`"
         return f"since you may not open /{NODES[kind]}", fix
-    supported = f"look whether it is supported, or {DRIVERS[kind]}"
+    supported = f"check whether it is supported, or {DRIVERS[kind]}"
     return hidden(kind) or ("though its driver runs", supported)
 
 
@@ -104,15 +103,15 @@ def hidden(kind: str) -> Reason | None:
 
 def is_here(kind: str, nvidia: Nvidia) -> bool:
     """Whether the machine has such a GPU, used or not."""
-    # A driver that fails counts where nothing tells that there is no GPU for it.
+    # A failing driver counts as a GPU, unless Linux lists this machine's devices.
     unlisted = in_wsl() or not paths("sys/bus/pci/devices/*")
     driven = kind == "cuda" and (nvidia.driver or (nvidia.trouble and unlisted))
-    nodes = kind != "xpu" and paths(NODES[kind])  # a screen has one of Intel's too
+    nodes = kind != "xpu" and paths(NODES[kind])  # any Intel display has one
     return bool(driven or nodes or lists_gpu(VENDORS[kind]))
 
 
 def use(kind: str, nvidia: Nvidia) -> str:
-    """Say how to use the GPU that is here, nothing if no build has code for it."""
+    """Say how to use the GPU that is here; empty if no build has code for it."""
     if kind == "cuda":
         return change_to(*choose(nvidia.driver, nvidia.capabilities))
     builds = [key for key in builds_here() if family(key) == kind]
@@ -123,5 +122,6 @@ def idle_gpu(build: Build, nvidia: Nvidia) -> Finding | None:
     """Say how a CPU project could use the GPU that is here, if it could."""
     if not nvidia.gpus or (build.accelerator, build.pinned) != ("cpu", "cpu"):
         return None
-    why, fix = "which is here, is not used by torch for cpu", use("cuda", nvidia)
-    return Finding(nvidia.gpus[0], why, fix, problem=False) if fix else None
+    what, why = f"{nvidia.gpus[0]} is not used", "since torch for cpu is pinned"
+    fix = use("cuda", nvidia)
+    return Finding(what, why, fix, problem=False) if fix else None
