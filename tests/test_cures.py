@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from copier import run_copy
-from machines import Gpu, Machines, Situation, smi
+from machines import Gpu, Machine, Machines, smi
 from replica import stub_wheel
 from support import commit, run, uv
 
@@ -53,32 +53,32 @@ def follow(commands: list[str], project: Path) -> None:
 
 CURES = {
     "driver too old for this build": (
-        Situation(smi=smi("550.54.14", A100)),
+        Machine(smi=smi("550.54.14", A100)),
         "update the driver to 580.65.06 or newer, or run `",
         [{"smi": NEW_DRIVER, "gpus": [Gpu()]}, {"pinned": "cu126", "smi": smi("550.54.14", A100), "gpus": [Gpu()]}],
     ),
     "driver too old for every build, the CPU build pinned": (
-        Situation("cpu", smi=smi("390.157", A100)),
+        Machine("cpu", smi=smi("390.157", A100)),
         "update the driver to 525.60.13 or newer, then run `",
         [{"pinned": "cu126", "smi": smi("525.60.13", A100), "gpus": [Gpu()]}],
     ),
     "mirror of one build": (
-        Situation("cpu", smi=NEW_DRIVER, one_build=True),
+        Machine("cpu", smi=NEW_DRIVER, one_build=True),
         "use another mirror, since this one has a single build, run `",
         [{"pinned": "cu126", "one_build": False, "gpus": [Gpu()]}],
     ),
     "two GPUs that no build has together": (
-        Situation(gpus=[Gpu(*GTX1080, NO_KERNEL), Gpu(*RTX5090)], smi=smi("580.65.06", GTX1080, RTX5090)),
+        Machine(gpus=[Gpu(*GTX1080, NO_KERNEL), Gpu(*RTX5090)], smi=smi("580.65.06", GTX1080, RTX5090)),
         "to use the others, run `export CUDA_VISIBLE_DEVICES=1`",
         [{"gpus": [Gpu(*RTX5090)], "environ": {"CUDA_VISIBLE_DEVICES": "1"}}],
     ),
     "hidden": (
-        Situation(smi=NEW_DRIVER, environ={"CUDA_VISIBLE_DEVICES": "-1"}),
+        Machine(smi=NEW_DRIVER, environ={"CUDA_VISIBLE_DEVICES": "-1"}),
         "run `unset CUDA_VISIBLE_DEVICES`",
         [{"environ": {}, "gpus": [Gpu()]}],
     ),
     "GPU without code in the build": (
-        Situation("cu126", gpus=[Gpu(*RTX5090, NO_KERNEL)], archs=["sm_90"], smi=smi("580.65.06", RTX5090)),
+        Machine("cu126", gpus=[Gpu(*RTX5090, NO_KERNEL)], archs=["sm_90"], smi=smi("580.65.06", RTX5090)),
         "accelerator=cu129",
         [{"pinned": "cu129", "gpus": [Gpu(*RTX5090)]}],
     ),
@@ -87,7 +87,7 @@ CURES = {
 
 @pytest.mark.parametrize(("before", "fix", "after"), CURES.values(), ids=CURES)
 def test_finding_is_gone_after_its_cure(
-    machines: Machines, before: Situation, fix: str, after: list[dict[str, object]]
+    machines: Machines, before: Machine, fix: str, after: list[dict[str, object]]
 ) -> None:
     assert fix in machines.diagnose(before).finding["fix"]
     for change in after:
@@ -98,11 +98,11 @@ def test_finding_is_gone_after_its_cure(
 
 
 @pytest.mark.parametrize(
-    ("situation", "answers", "expected"),
+    ("machine", "answers", "expected"),
     [
-        (Situation(smi=smi("550.54.14", A100)), {"accelerator": "cu130"}, {"accelerator": "cu126"}),
+        (Machine(smi=smi("550.54.14", A100)), {"accelerator": "cu130"}, {"accelerator": "cu126"}),
         (
-            Situation("cpu", smi=NEW_DRIVER, one_build=True),
+            Machine("cpu", smi=NEW_DRIVER, one_build=True),
             {"mirror": "custom", "mirror_url": "https://mirror.example.org/whl/cpu"},
             {"accelerator": "cu126", "mirror": "official"},
         ),
@@ -113,14 +113,14 @@ def test_proposed_command_changes_a_project(
     machines: Machines,
     released: str,
     tmp_path: Path,
-    situation: Situation,
+    machine: Machine,
     answers: dict[str, str],
     expected: dict[str, str],
 ) -> None:
     data = {"torch_version": "2.13.0", **answers}
     run_copy(released, tmp_path / "demo", data=data, defaults=True, quiet=True)
     commit(tmp_path / "demo")
-    *update, sync = machines.diagnose(situation).finding["commands"]
+    *update, sync = machines.diagnose(machine).finding["commands"]
     assert sync == "uv sync"
     follow(update, tmp_path / "demo")
     saved = yaml.safe_load((tmp_path / "demo/.copier-answers.yml").read_text())

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from machines import BUILDS, Gpu, Machines, Situation, Tensor, rows, smi
+from machines import BUILDS, Gpu, Machine, Machines, Tensor, rows, smi
 
 Diagnose = Callable[..., object]
 
@@ -82,59 +82,59 @@ BROKEN_WINDOWS = no_codec(
 
 # All is well: nothing is found.
 WELL = {
-    "cpu, no GPU": (Situation("cpu"), []),
-    "cuda": (Situation(gpus=[Gpu()], smi=smi("580.65.06", A100)), []),
-    "cuda, no nvidia-smi": (Situation(gpus=[Gpu()]), []),
-    "cuda required": (Situation(gpus=[Gpu()], smi=smi("580.65.06", A100)), ["--require=cuda"]),
-    "later minor capability": (Situation("cu126", archs=CU126, gpus=[Gpu("RTX 4090", "8.9")]), []),
-    "old driver with forward compatibility": (Situation(gpus=[Gpu()], smi=smi("535.54.03", A100)), []),
-    "rocm": (Situation("rocm7.2", gpus=[Gpu("MI210", "gfx90a")], archs=["gfx90a"]), []),
-    "rocm required": (Situation("rocm7.2", gpus=[Gpu("MI210", "gfx90a")]), ["--require=rocm"]),
-    "xpu": (Situation("xpu", gpus=[Gpu("Arc B580")]), ["--require=xpu"]),
-    "mps": (Situation("cu130", installed="cpu", mps=True, system="darwin", machine="arm64"), ["--require=mps"]),
-    "GPU build in CI": (Situation(), ["--require=cpu"]),
-    "CPU build of a GPU project in CI": (Situation(installed="cpu"), ["--require=cpu"]),
-    "GPU broken, CPU required": (Situation(gpus=[Gpu(error=NO_KERNEL)]), ["--require=cpu"]),
-    "CPU project beside a GPU, CPU required": (Situation("cpu", smi=smi("580.65.06", A100)), ["--require=cpu"]),
-    "CPU project beside a broken driver": (Situation("cpu", smi="exit 9"), []),
-    "CPU project beside a GPU that nothing fits": (Situation("cpu", smi=smi("550.54.14", ("GTX 580", "2.0"))), []),
-    "one of two GPUs chosen": (Situation(gpus=[Gpu()], environ={"CUDA_VISIBLE_DEVICES": "1"}), []),
-    "companions": (Situation(gpus=[Gpu()], companions={"torchvision": "", "torchaudio": "", "torchcodec": ""}), []),
-    "the CPU's torchcodec for XPU": (Situation("xpu", gpus=[Gpu("Arc B580")], companions={"torchcodec": ""}, versions={"torchcodec": "0.16.0+cpu"}), []),
+    "cpu, no GPU": (Machine("cpu"), []),
+    "cuda": (Machine(gpus=[Gpu()], smi=smi("580.65.06", A100)), []),
+    "cuda, no nvidia-smi": (Machine(gpus=[Gpu()]), []),
+    "cuda required": (Machine(gpus=[Gpu()], smi=smi("580.65.06", A100)), ["--require=cuda"]),
+    "later minor capability": (Machine("cu126", archs=CU126, gpus=[Gpu("RTX 4090", "8.9")]), []),
+    "old driver with forward compatibility": (Machine(gpus=[Gpu()], smi=smi("535.54.03", A100)), []),
+    "rocm": (Machine("rocm7.2", gpus=[Gpu("MI210", "gfx90a")], archs=["gfx90a"]), []),
+    "rocm required": (Machine("rocm7.2", gpus=[Gpu("MI210", "gfx90a")]), ["--require=rocm"]),
+    "xpu": (Machine("xpu", gpus=[Gpu("Arc B580")]), ["--require=xpu"]),
+    "mps": (Machine("cu130", installed="cpu", mps=True, system="darwin", processor="arm64"), ["--require=mps"]),
+    "GPU build in CI": (Machine(), ["--require=cpu"]),
+    "CPU build of a GPU project in CI": (Machine(installed="cpu"), ["--require=cpu"]),
+    "GPU broken, CPU required": (Machine(gpus=[Gpu(error=NO_KERNEL)]), ["--require=cpu"]),
+    "CPU project beside a GPU, CPU required": (Machine("cpu", smi=smi("580.65.06", A100)), ["--require=cpu"]),
+    "CPU project beside a broken driver": (Machine("cpu", smi="exit 9"), []),
+    "CPU project beside a GPU that nothing fits": (Machine("cpu", smi=smi("550.54.14", ("GTX 580", "2.0"))), []),
+    "one of two GPUs chosen": (Machine(gpus=[Gpu()], environ={"CUDA_VISIBLE_DEVICES": "1"}), []),
+    "companions": (Machine(gpus=[Gpu()], companions={"torchvision": "", "torchaudio": "", "torchcodec": ""}), []),
+    "the CPU's torchcodec for XPU": (Machine("xpu", gpus=[Gpu("Arc B580")], companions={"torchcodec": ""}, versions={"torchcodec": "0.16.0+cpu"}), []),
     "others, for this CUDA and torch": (
-        Situation("cu128", gpus=[Gpu()], companions=dict.fromkeys(OTHERS, ""), versions={
+        Machine("cu128", gpus=[Gpu()], companions=dict.fromkeys(OTHERS, ""), versions={
             "flash-attn": "2.8.3+cu.12.8.torch.2.13", "torch-scatter": "2.1.2+pt213cu128", "torchao": "0.18.0+cu128", "pyg-lib": "0.9.0+cu12torch2.13cxx11abiTRUE",
         }), [],
     ),
     "others for CUDA in CI": (
-        Situation(installed="cpu", companions={"flash-attn": NO_LIBRARY.format("libcudart.so.13")}, versions={"flash-attn": "2.8.3+cu.13.0.torch.2.13"}), ["--require=cpu"],
+        Machine(installed="cpu", companions={"flash-attn": NO_LIBRARY.format("libcudart.so.13")}, versions={"flash-attn": "2.8.3+cu.13.0.torch.2.13"}), ["--require=cpu"],
     ),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("situation", "options"), WELL.values(), ids=WELL)
-def test_silent_when_all_is_well(diagnose: Diagnose, situation: Situation, options: list[str]) -> None:
-    result = diagnose(situation, *options)
+@pytest.mark.parametrize(("machine", "options"), WELL.values(), ids=WELL)
+def test_silent_when_all_is_well(diagnose: Diagnose, machine: Machine, options: list[str]) -> None:
+    result = diagnose(machine, *options)
     assert result.report["findings"] == []
     assert result.status == 0
     assert result.err == []
 
 
 HIDES = {"CUDA_VISIBLE_DEVICES": ""}
-TOO_OLD = Situation(smi=smi("550.54.14", A100))
+TOO_OLD = Machine(smi=smi("550.54.14", A100))
 NO_HELP = "Failed to initialize NVML: Driver/library version mismatch"
 
 # Problem or note; words of what, why and fix; the commands proposed.
 RULES = {
     "another build": (
-        Situation(installed="cpu"),
+        Machine(installed="cpu"),
         True, ["torch 2.13.0 for cpu is installed", "but torch 2.13.0 for cu130 is pinned"], ["uv sync"],
     ),
     "another release": (
-        Situation(installed_torch="2.12.1", gpus=[Gpu()]),
+        Machine(installed_torch="2.12.1", gpus=[Gpu()]),
         True, ["torch 2.12.1 for cu130 is installed", "torch 2.13.0 for cu130 is pinned"], ["uv sync"],
     ),
-    "no GPU, no driver": (Situation(), False, ["torch for cu130 finds no NVIDIA GPU, since this machine has none"], []),
+    "no GPU, no driver": (Machine(), False, ["torch for cu130 finds no NVIDIA GPU, since this machine has none"], []),
     "driver below the floor": (
         TOO_OLD,
         True, ["driver 550.54.14 is older than 580.65.06, which cu130 needs", "update the driver to 580.65.06 or newer, or"],
@@ -144,7 +144,7 @@ RULES = {
         replace(TOO_OLD, smi=smi("572.61", RTX5090)), True, ["driver 572.61 is older"], change_to("cu129"),
     ),
     "driver below the floor, Arm": (
-        replace(TOO_OLD, machine="aarch64"),
+        replace(TOO_OLD, processor="aarch64"),
         True, ["driver 550.54.14 is older"], change_to("cu129"),
     ),
     "driver below every floor": (
@@ -155,63 +155,63 @@ RULES = {
         True, ["driver 572.61 is older", "update the driver to 580.65.06 or newer"], [],
     ),
     "GPU newer than the build": (
-        Situation("cu126", archs=CU126, gpus=[Gpu(*RTX5090, NO_KERNEL)], smi=smi("580.65.06", RTX5090)),
+        Machine("cu126", archs=CU126, gpus=[Gpu(*RTX5090, NO_KERNEL)], smi=smi("580.65.06", RTX5090)),
         True, ["RTX 5090 does not work", "torch for cu126 has no code for compute capability 12.0"], change_to("cu129"),
     ),
     "GPU older than the build": (
-        Situation(gpus=[Gpu(*GTX1080, NO_KERNEL)], smi=smi("580.65.06", GTX1080)),
+        Machine(gpus=[Gpu(*GTX1080, NO_KERNEL)], smi=smi("580.65.06", GTX1080)),
         True, ["GTX 1080 does not work", "torch for cu130 has no code for compute capability 6.1"], change_to("cu126"),
     ),
     "GPU older than every build": (
-        Situation("cu132", gpus=[Gpu(*GTX1080, NO_KERNEL)], smi=smi("580.65.06", GTX1080), builds={"linux-x86_64": rows("cu132", "", "580.65.06")}),
+        Machine("cu132", gpus=[Gpu(*GTX1080, NO_KERNEL)], smi=smi("580.65.06", GTX1080), builds={"linux-x86_64": rows("cu132", "", "580.65.06")}),
         True, ["no build of torch 2.13.0 has code for all GPUs here"], [],
     ),
     "two GPUs that no build has together": (
-        Situation(gpus=[Gpu(*GTX1080, NO_KERNEL), Gpu(*RTX5090)], smi=smi("580.65.06", GTX1080, RTX5090)),
+        Machine(gpus=[Gpu(*GTX1080, NO_KERNEL), Gpu(*RTX5090)], smi=smi("580.65.06", GTX1080, RTX5090)),
         True, ["GTX 1080 does not work", "no build of torch 2.13.0 has code for all GPUs here; to use the others"],
         ["export CUDA_VISIBLE_DEVICES=1"],
     ),
     "two GPUs that no build has together, chosen by name": (
-        Situation(gpus=[Gpu(*RTX5090), Gpu(*GTX1080, NO_KERNEL)], smi=smi("580.65.06", GTX1080, RTX5090), environ={"CUDA_VISIBLE_DEVICES": "GPU-5090,GPU-1080"}),
+        Machine(gpus=[Gpu(*RTX5090), Gpu(*GTX1080, NO_KERNEL)], smi=smi("580.65.06", GTX1080, RTX5090), environ={"CUDA_VISIBLE_DEVICES": "GPU-5090,GPU-1080"}),
         True, ["GTX 1080 does not work", "to use the others"], ["export CUDA_VISIBLE_DEVICES=GPU-5090"],
     ),
     "GPU newer than the build, driver too old for a newer build": (
-        Situation("cu126", archs=CU126, gpus=[Gpu(*RTX5090, NO_KERNEL)], smi=smi("570.0", RTX5090), builds={"linux-x86_64": rows("cu126 cu130", "525.60.13", "580.65.06")}),
+        Machine("cu126", archs=CU126, gpus=[Gpu(*RTX5090, NO_KERNEL)], smi=smi("570.0", RTX5090), builds={"linux-x86_64": rows("cu126 cu130", "525.60.13", "580.65.06")}),
         True, ["update the driver to 580.65.06 or newer, then run"], change_to("cu130"),
     ),
     "GPU fails": (
-        Situation(gpus=[Gpu(error="CUDA out of memory. Tried to allocate 20.00 MiB\nmore")]),
+        Machine(gpus=[Gpu(error="CUDA out of memory. Tried to allocate 20.00 MiB\nmore")]),
         True, ["NVIDIA A100 does not work, since CUDA out of memory. Tried to allocate 20.00 MiB"], [],
     ),
-    "GPU computes wrong": (Situation(gpus=[Gpu(wrong=True)]), True, ["does not work, since its matrix product is wrong"], []),
+    "GPU computes wrong": (Machine(gpus=[Gpu(wrong=True)]), True, ["does not work, since its matrix product is wrong"], []),
     "hidden": (
-        Situation(smi=smi("580.65.06", A100), environ=HIDES),
+        Machine(smi=smi("580.65.06", A100), environ=HIDES),
         True, ["and CUDA_VISIBLE_DEVICES='' may hide it"], ["unset CUDA_VISIBLE_DEVICES"],
     ),
     "hidden by -1": (
-        Situation(smi=smi("580.65.06", A100), environ={"CUDA_VISIBLE_DEVICES": "-1"}),
+        Machine(smi=smi("580.65.06", A100), environ={"CUDA_VISIBLE_DEVICES": "-1"}),
         True, ["CUDA_VISIBLE_DEVICES='-1' may hide it"], ["unset CUDA_VISIBLE_DEVICES"],
     ),
     "hidden by a number too high": (
-        Situation(smi=smi("580.65.06", A100), environ={"CUDA_VISIBLE_DEVICES": "1"}),
+        Machine(smi=smi("580.65.06", A100), environ={"CUDA_VISIBLE_DEVICES": "1"}),
         True, ["CUDA_VISIBLE_DEVICES='1' may hide it"], ["unset CUDA_VISIBLE_DEVICES"],
     ),
     "a choice among no GPUs": (
-        Situation(environ={"CUDA_VISIBLE_DEVICES": "1"}), False, ["since this machine has none, or no driver for it"], [],
+        Machine(environ={"CUDA_VISIBLE_DEVICES": "1"}), False, ["since this machine has none, or no driver for it"], [],
     ),
     "the first AMD GPU chosen": (
-        Situation("rocm7.2", files={"dev/kfd": ""}, environ={"HIP_VISIBLE_DEVICES": "0"}), True, ["though its driver runs"], [],
+        Machine("rocm7.2", files={"dev/kfd": ""}, environ={"HIP_VISIBLE_DEVICES": "0"}), True, ["though its driver runs"], [],
     ),
     "perhaps hidden": (
-        Situation(smi=smi("580.65.06", A100), environ={"CUDA_VISIBLE_DEVICES": "GPU-1234"}),
+        Machine(smi=smi("580.65.06", A100), environ={"CUDA_VISIBLE_DEVICES": "GPU-1234"}),
         True, ["and CUDA_VISIBLE_DEVICES='GPU-1234' may hide it"], ["unset CUDA_VISIBLE_DEVICES"],
     ),
     "perhaps hidden by a repetition": (
-        Situation(smi=smi("580.65.06", A100), environ={"CUDA_VISIBLE_DEVICES": "0,0"}),
+        Machine(smi=smi("580.65.06", A100), environ={"CUDA_VISIBLE_DEVICES": "0,0"}),
         True, ["and CUDA_VISIBLE_DEVICES='0,0' may hide it"], ["unset CUDA_VISIBLE_DEVICES"],
     ),
     "AMD GPU perhaps hidden": (
-        Situation("rocm7.2", files={"dev/kfd": ""}, environ={"HIP_VISIBLE_DEVICES": "7"}),
+        Machine("rocm7.2", files={"dev/kfd": ""}, environ={"HIP_VISIBLE_DEVICES": "7"}),
         True, ["HIP_VISIBLE_DEVICES='7' may hide it"], ["unset HIP_VISIBLE_DEVICES"],
     ),
     "mirror of one build": (
@@ -220,133 +220,133 @@ RULES = {
         [f"{CHANGE.format('cu126')} --data mirror=official", "uv sync"],
     ),
     "another of several builds, numpy broken": (
-        Situation("cpu", installed="cu126", gpus=[Gpu()], switch_to=["cu126"], numpy_error="Numpy is not available"),
+        Machine("cpu", installed="cu126", gpus=[Gpu()], switch_to=["cu126"], numpy_error="Numpy is not available"),
         True, ["numpy 2.4.6 does not work"], ["uv sync --no-group cpu --group cu126"],
     ),
     "not hidden, torch fails": (
-        Situation(smi=smi("580.65.06", A100), environ={"CUDA_VISIBLE_DEVICES": "0"}),
+        Machine(smi=smi("580.65.06", A100), environ={"CUDA_VISIBLE_DEVICES": "0"}),
         True, ["though driver 580.65.06 finds NVIDIA A100: restart the machine"], [],
     ),
     "torch fails in WSL": (
-        Situation(files=WSL | {"dev/dxg": "", "usr/lib/wsl/lib/nvidia-smi": f"#!/bin/sh\n{smi('580.65.06', A100)}"}),
+        Machine(files=WSL | {"dev/dxg": "", "usr/lib/wsl/lib/nvidia-smi": f"#!/bin/sh\n{smi('580.65.06', A100)}"}),
         True, ["though driver 580.65.06 finds NVIDIA A100"], ["wsl --update", "wsl --shutdown"],
     ),
         "WSL without the driver": (
-        Situation(files=WSL | {"dev/dxg": ""}),
+        Machine(files=WSL | {"dev/dxg": ""}),
         False, ["WSL finds no NVIDIA driver", "install the driver in Windows"], ["wsl --update", "wsl --shutdown"],
     ),
     "driver does not answer in WSL, which lists no GPU of NVIDIA": (
-        Situation(files=WSL | {"dev/dxg": ""} | pci("0x1414"), smi="exit 9"), True, ["its driver does not answer (nvidia-smi fails)"], ["wsl --update", "wsl --shutdown"],
+        Machine(files=WSL | {"dev/dxg": ""} | pci("0x1414"), smi="exit 9"), True, ["its driver does not answer (nvidia-smi fails)"], ["wsl --update", "wsl --shutdown"],
     ),
     "container without the device": (
-        Situation(files=CONTAINER | NVIDIA), True, ["this container was started without one"], ["docker run --gpus all"],
+        Machine(files=CONTAINER | NVIDIA), True, ["this container was started without one"], ["docker run --gpus all"],
     ),
     "container of Podman": (
-        Situation(files={"run/.containerenv": ""} | NVIDIA), True, ["this container was started without one"], ["docker run --gpus all"],
+        Machine(files={"run/.containerenv": ""} | NVIDIA), True, ["this container was started without one"], ["docker run --gpus all"],
     ),
     "container of Apptainer without --nv": (
-        Situation(files={".singularity.d/runscript": "", "dev/nvidia0": "", "proc/driver/nvidia/version": "NVRM  580.65.06  Release"}),
+        Machine(files={".singularity.d/runscript": "", "dev/nvidia0": "", "proc/driver/nvidia/version": "NVRM  580.65.06  Release"}),
         True, ["this container was started without one"], ["apptainer exec --nv"],
     ),
     "container of Apptainer with --nv": (
-        Situation(files={".singularity.d/runscript": "", "dev/nvidia0": ""}, smi=smi("550.54.14", A100)),
+        Machine(files={".singularity.d/runscript": "", "dev/nvidia0": ""}, smi=smi("550.54.14", A100)),
         True, ["driver 550.54.14 is older than 580.65.06"], change_to("cu126"),
     ),
     "container with the fourth GPU only": (
-        Situation(files=CONTAINER | {"dev/nvidia3": ""}, smi=smi("550.54.14", A100)),
+        Machine(files=CONTAINER | {"dev/nvidia3": ""}, smi=smi("550.54.14", A100)),
         True, ["driver 550.54.14 is older than 580.65.06"], change_to("cu126"),
     ),
     "driver installed, no NVIDIA GPU": (
-        Situation(files=INTEL, smi="echo 'No devices were found'; exit 6"), False, ["since this machine has none"], [],
+        Machine(files=INTEL, smi="echo 'No devices were found'; exit 6"), False, ["since this machine has none"], [],
     ),
     "container with a device and a lost driver": (
-        Situation(files=CONTAINER | {"dev/nvidia0": ""}, smi="echo 'Failed to initialize NVML: Unknown Error'; exit 255"),
+        Machine(files=CONTAINER | {"dev/nvidia0": ""}, smi="echo 'Failed to initialize NVML: Unknown Error'; exit 255"),
         True, ["its driver does not answer (Failed to initialize NVML: Unknown Error): restart the container"], [],
     ),
     "driver does not answer": (
-        Situation(smi=f"echo '{NO_HELP}'; exit 18"),
+        Machine(smi=f"echo '{NO_HELP}'; exit 18"),
         True, [f"its driver does not answer ({NO_HELP})", "restart the machine; if that fails, reinstall the driver"], [],
     ),
     "driver does not answer and says so as an error": (
-        Situation(smi=f"echo '{NO_HELP}' >&2; exit 18"), True, [f"its driver does not answer ({NO_HELP})"], [],
+        Machine(smi=f"echo '{NO_HELP}' >&2; exit 18"), True, [f"its driver does not answer ({NO_HELP})"], [],
     ),
-    "nvidia-smi says nothing": (Situation(smi="exit 1"), True, ["its driver does not answer (nvidia-smi fails)"], []),
-    "nvidia-smi says nonsense": (Situation(smi=r"printf 'a, b\n\377\n, ,,\n'"), True, ["its driver does not answer (a, b)"], []),
+    "nvidia-smi says nothing": (Machine(smi="exit 1"), True, ["its driver does not answer (nvidia-smi fails)"], []),
+    "nvidia-smi says nonsense": (Machine(smi=r"printf 'a, b\n\377\n, ,,\n'"), True, ["its driver does not answer (a, b)"], []),
     "nvidia-smi is a broken program": (
-        Situation(smi="", files={}), True, ["its driver does not answer (nvidia-smi fails)"], [],
+        Machine(smi="", files={}), True, ["its driver does not answer (nvidia-smi fails)"], [],
     ),
     "no driver": (
-        Situation(files=NVIDIA),
+        Machine(files=NVIDIA),
         True, ["its driver is missing", "install NVIDIA's driver, 580.65.06 or newer"], [],
     ),
-    "no driver, server GPU": (Situation(files=pci("0x10de", "0x030200")), True, ["install NVIDIA's driver"], []),
-    "no NVIDIA GPU but a network card": (Situation(files=pci("0x10de", "0x020000")), False, ["since this machine has none"], []),
-    "no AMD GPU": (Situation("rocm7.2"), False, ["torch for rocm7.2 finds no AMD GPU, since this machine has none"], []),
-    "AMD GPU without driver": (Situation("rocm7.2", files=AMD), True, ["its driver is missing", "install AMD's driver, amdgpu"], []),
-    "AMD accelerator without driver": (Situation("rocm7.2", files=pci("0x1002", "0x120000")), True, ["install AMD's driver, amdgpu"], []),
+    "no driver, server GPU": (Machine(files=pci("0x10de", "0x030200")), True, ["install NVIDIA's driver"], []),
+    "no NVIDIA GPU but a network card": (Machine(files=pci("0x10de", "0x020000")), False, ["since this machine has none"], []),
+    "no AMD GPU": (Machine("rocm7.2"), False, ["torch for rocm7.2 finds no AMD GPU, since this machine has none"], []),
+    "AMD GPU without driver": (Machine("rocm7.2", files=AMD), True, ["its driver is missing", "install AMD's driver, amdgpu"], []),
+    "AMD accelerator without driver": (Machine("rocm7.2", files=pci("0x1002", "0x120000")), True, ["install AMD's driver, amdgpu"], []),
     "kfd not in the container": (
-        Situation("rocm7.2", files=CONTAINER | AMD),
+        Machine("rocm7.2", files=CONTAINER | AMD),
         True, ["this container was started without one"], ["docker run --device /dev/kfd --device /dev/dri"],
     ),
     "kfd closed": (
-        Situation("rocm7.2", files={"dev/kfd": ""}, closed=["dev/kfd"]),
+        Machine("rocm7.2", files={"dev/kfd": ""}, closed=["dev/kfd"]),
         True, ["since you may not open /dev/kfd", "log in again"], ["sudo usermod --append --groups render,video $USER"],
     ),
     "kfd closed in a container": (
-        Situation("rocm7.2", files=CONTAINER | {"dev/kfd": ""}, closed=["dev/kfd"]),
+        Machine("rocm7.2", files=CONTAINER | {"dev/kfd": ""}, closed=["dev/kfd"]),
         True, ["since you may not open /dev/kfd", "start it with"], [f"docker run --group-add {GROUP}"],
     ),
-    "kfd open": (Situation("rocm7.2", files={"dev/kfd": ""}), True, ["though its driver runs"], []),
+    "kfd open": (Machine("rocm7.2", files={"dev/kfd": ""}), True, ["though its driver runs"], []),
     "AMD GPU hidden": (
-        Situation("rocm7.2", files={"dev/kfd": ""}, environ={"HIP_VISIBLE_DEVICES": "-1"}),
+        Machine("rocm7.2", files={"dev/kfd": ""}, environ={"HIP_VISIBLE_DEVICES": "-1"}),
         True, ["HIP_VISIBLE_DEVICES='-1' may hide it"], ["unset HIP_VISIBLE_DEVICES"],
     ),
-    "no Intel GPU": (Situation("xpu"), False, ["torch for xpu finds no Intel GPU, since this machine has none"], []),
-    "Intel GPU without driver": (Situation("xpu", files=INTEL), True, ["is missing", "compute runtime (Level Zero)"], []),
+    "no Intel GPU": (Machine("xpu"), False, ["torch for xpu finds no Intel GPU, since this machine has none"], []),
+    "Intel GPU without driver": (Machine("xpu", files=INTEL), True, ["is missing", "compute runtime (Level Zero)"], []),
     "dri not in the container": (
-        Situation("xpu", files=CONTAINER | INTEL), True, ["started without one"], ["docker run --device /dev/dri"],
+        Machine("xpu", files=CONTAINER | INTEL), True, ["started without one"], ["docker run --device /dev/dri"],
     ),
     "dri closed": (
-        Situation("xpu", files=INTEL | {"dev/dri/renderD128": ""}, closed=["dev/dri/renderD128"]),
+        Machine("xpu", files=INTEL | {"dev/dri/renderD128": ""}, closed=["dev/dri/renderD128"]),
         True, ["since you may not open /dev/dri/renderD*", "log in again"], ["sudo usermod --append --groups render,video $USER"],
     ),
-    "dri open": (Situation("xpu", files=INTEL | {"dev/dri/renderD128": ""}), True, ["though its driver runs", "Level Zero"], []),
+    "dri open": (Machine("xpu", files=INTEL | {"dev/dri/renderD128": ""}), True, ["though its driver runs", "Level Zero"], []),
     "Intel GPU hidden": (
-        Situation("xpu", files=INTEL | {"dev/dri/renderD128": ""}, environ={"ZE_AFFINITY_MASK": "3"}),
+        Machine("xpu", files=INTEL | {"dev/dri/renderD128": ""}, environ={"ZE_AFFINITY_MASK": "3"}),
         True, ["ZE_AFFINITY_MASK='3' may hide it"], ["unset ZE_AFFINITY_MASK"],
     ),
     "Intel GPU not selected": (
-        Situation("xpu", files=INTEL | {"dev/dri/renderD128": ""}, environ={"ONEAPI_DEVICE_SELECTOR": "opencl:cpu"}),
+        Machine("xpu", files=INTEL | {"dev/dri/renderD128": ""}, environ={"ONEAPI_DEVICE_SELECTOR": "opencl:cpu"}),
         True, ["ONEAPI_DEVICE_SELECTOR='opencl:cpu' may hide it"], ["unset ONEAPI_DEVICE_SELECTOR"],
     ),
     "CPU project beside a GPU": (
-        Situation("cpu", smi=smi("550.54.14", RTX4090)),
+        Machine("cpu", smi=smi("550.54.14", RTX4090)),
         False, ["RTX 4090 is not used, since torch for cpu is pinned"], change_to("cu126"),
     ),
-    "CPU project beside the newest GPU": (Situation("cpu", smi=smi("580.65.06", RTX5090)), False, ["RTX 5090"], change_to("cu129")),
+    "CPU project beside the newest GPU": (Machine("cpu", smi=smi("580.65.06", RTX5090)), False, ["RTX 5090"], change_to("cu129")),
     "CPU project beside a GPU with an old driver": (
-        Situation("cpu", "2.3.1", builds={"linux-x86_64": rows("cu118 cu121", "525.60.13", "")}, smi=smi("470.57.02", A100)), False, ["NVIDIA A100"], change_to("cu118"),
+        Machine("cpu", "2.3.1", builds={"linux-x86_64": rows("cu118 cu121", "525.60.13", "")}, smi=smi("470.57.02", A100)), False, ["NVIDIA A100"], change_to("cu118"),
     ),
     "CPU project beside a GPU whose driver is too old for every build": (
-        Situation("cpu", smi=smi("390.157", A100)),
+        Machine("cpu", smi=smi("390.157", A100)),
         False, ["NVIDIA A100 is not used", "update the driver to 525.60.13 or newer, then run"], change_to("cu126"),
     ),
     "CPU project beside a GPU, mirror of one build": (
-        Situation("cpu", smi=smi("580.65.06", A100), one_build=True),
+        Machine("cpu", smi=smi("580.65.06", A100), one_build=True),
         False, ["use another mirror, since this one has a single build"],
         [f"{CHANGE.format('cu126')} --data mirror=official", "uv sync"],
     ),
     "torchvision of another build": (
-        Situation(gpus=[Gpu()], companions={"torchvision": "operator torchvision::nms does not exist", "torchaudio": ""}),
+        Machine(gpus=[Gpu()], companions={"torchvision": "operator torchvision::nms does not exist", "torchaudio": ""}),
         True, ["torchvision 1.2.3 does not work with torch 2.13.0+cu130, since operator torchvision::nms does not exist"], ["uv sync"],
     ),
     "torchaudio of another build": (
-        Situation(gpus=[Gpu()], companions={"torchaudio": "undefined symbol: _ZN3c104\nmore"}),
+        Machine(gpus=[Gpu()], companions={"torchaudio": "undefined symbol: _ZN3c104\nmore"}),
         True, ["torchaudio 1.2.3 does not work with torch 2.13.0+cu130, since undefined symbol: _ZN3c104: run"], ["uv sync"],
     ),
     **{
         f"no FFmpeg, {program or 'nothing that installs it'}": (
-            Situation("cpu", companions={"torchcodec": error}, programs=[program] if program else []),
+            Machine("cpu", companions={"torchcodec": error}, programs=[program] if program else []),
             True, ["torchcodec 1.2.3 does not work with torch 2.13.0+cpu, since it finds no FFmpeg"], [command] if command else [],
         )
         for program, command, error in (
@@ -358,45 +358,45 @@ RULES = {
         )
     },
     "torchcodec from PyPI beside the CPU's torch": (
-        Situation("cpu", companions={"torchcodec": no_image_library("libnvrtc.so.13")}, programs=["apt"]),
+        Machine("cpu", companions={"torchcodec": no_image_library("libnvrtc.so.13")}, programs=["apt"]),
         True, ["torchcodec 1.2.3 does not work with torch 2.13.0+cpu, since it is built for another accelerator (libnvrtc.so.13: cannot open"], ["uv sync"],
     ),
     "an older torchcodec for CUDA, where FFmpeg 7 is": (
-        Situation("cpu", companions={"torchcodec": no_codec(NO_LIBRARY.format("libavutil.so.60"), NO_LIBRARY.format("libc10_cuda.so"))}),
+        Machine("cpu", companions={"torchcodec": no_codec(NO_LIBRARY.format("libavutil.so.60"), NO_LIBRARY.format("libc10_cuda.so"))}),
         True, ["since it is built for another accelerator (libc10_cuda.so: cannot open"], ["uv sync"],
     ),
     "torchcodec of another CUDA by its version": (
-        Situation(gpus=[Gpu()], companions={"torchcodec": BROKEN_WINDOWS}, versions={"torchcodec": "0.16.0+cpu"}),
+        Machine(gpus=[Gpu()], companions={"torchcodec": BROKEN_WINDOWS}, versions={"torchcodec": "0.16.0+cpu"}),
         True, ["torchcodec 0.16.0+cpu does not work with torch 2.13.0+cu130, since it is for cpu"], ["uv sync"],
     ),
     "torchcodec for another torch": (
-        Situation("cpu", companions={"torchcodec": no_codec(NO_LIBRARY.format("libavutil.so.60"), "/x/libtorchcodec_core7.so: undefined symbol: _ZN3c10")}),
+        Machine("cpu", companions={"torchcodec": no_codec(NO_LIBRARY.format("libavutil.so.60"), "/x/libtorchcodec_core7.so: undefined symbol: _ZN3c10")}),
         True, ["since /x/libtorchcodec_core7.so: undefined symbol: _ZN3c10"], ["uv sync"],
     ),
     "flash-attn for another CUDA and torch": (
-        Situation("cu126", gpus=[Gpu()], companions={"flash-attn": "undefined symbol: _ZN3c10"}, versions={"flash-attn": "2.8.3+cu.13.0.torch.2.11"}),
+        Machine("cu126", gpus=[Gpu()], companions={"flash-attn": "undefined symbol: _ZN3c10"}, versions={"flash-attn": "2.8.3+cu.13.0.torch.2.11"}),
         True, ["flash-attn 2.8.3+cu.13.0.torch.2.11 does not work with torch 2.13.0+cu126, since it is for cu130 and torch 2.11: see docs/compiled-packages.md"], [],
     ),
     "torch-scatter for the CPU, which can be imported": (
-        Situation("cu126", gpus=[Gpu()], companions={"torch-scatter": ""}, versions={"torch-scatter": "2.1.2+pt213cpu"}),
+        Machine("cu126", gpus=[Gpu()], companions={"torch-scatter": ""}, versions={"torch-scatter": "2.1.2+pt213cpu"}),
         False, ["torch-scatter 2.1.2+pt213cpu does not work with torch 2.13.0+cu126, since it is for cpu"], [],
     ),
     "xformers that lacks a library": (
-        Situation("cu126", gpus=[Gpu()], companions={"xformers": NO_LIBRARY.format("libcudart.so.13")}),
+        Machine("cu126", gpus=[Gpu()], companions={"xformers": NO_LIBRARY.format("libcudart.so.13")}),
         True, ["xformers 1.2.3 does not work with torch 2.13.0+cu126, since it is built for another accelerator (libcudart.so.13"], [],
     ),
     "numpy 2 with an old torch": (
-        Situation("cpu", "2.2.2", numpy_error="Numpy is not available"),
+        Machine("cpu", "2.2.2", numpy_error="Numpy is not available"),
         True, ["numpy 2.4.6 does not work with torch 2.2.2+cpu, since Numpy is not available"], ["uv sync"],
     ),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("situation", "problem", "words", "commands"), RULES.values(), ids=RULES)
+@pytest.mark.parametrize(("machine", "problem", "words", "commands"), RULES.values(), ids=RULES)
 def test_speaks(
-    diagnose: Diagnose, situation: Situation, problem: bool, words: list[str], commands: list[str]
+    diagnose: Diagnose, machine: Machine, problem: bool, words: list[str], commands: list[str]
 ) -> None:
-    result = diagnose(situation)
+    result = diagnose(machine)
     finding = result.finding
     assert finding["problem"] is problem
     assert result.status == problem
@@ -407,38 +407,38 @@ def test_speaks(
 
 REQUIRED = {
     "cuda, hidden": (
-        Situation(smi=smi("580.65.06", A100), environ=HIDES), "cuda", "CUDA_VISIBLE_DEVICES='' may hide it", ["unset CUDA_VISIBLE_DEVICES"],
+        Machine(smi=smi("580.65.06", A100), environ=HIDES), "cuda", "CUDA_VISIBLE_DEVICES='' may hide it", ["unset CUDA_VISIBLE_DEVICES"],
     ),
-    "cuda, no GPU": (Situation(), "cuda", "since this machine has none, or no driver for it", []),
-    "cuda, fails": (Situation(gpus=[Gpu(error=NO_KERNEL)]), "cuda", "no kernel image is available", []),
-    "cuda, CPU build by mistake": (Situation(installed="cpu"), "cuda", "but torch 2.13.0 for cu130 is pinned", ["uv sync"]),
+    "cuda, no GPU": (Machine(), "cuda", "since this machine has none, or no driver for it", []),
+    "cuda, fails": (Machine(gpus=[Gpu(error=NO_KERNEL)]), "cuda", "no kernel image is available", []),
+    "cuda, CPU build by mistake": (Machine(installed="cpu"), "cuda", "but torch 2.13.0 for cu130 is pinned", ["uv sync"]),
     "cuda, CPU pinned": (
-        Situation("cpu", smi=smi("550.54.14", A100)), "cuda", "cuda is required, but torch for cpu is pinned", change_to("cu126"),
+        Machine("cpu", smi=smi("550.54.14", A100)), "cuda", "cuda is required, but torch for cpu is pinned", change_to("cu126"),
     ),
     "cuda, old driver": (
-        Situation("cpu", smi=smi("390.157", A100)), "cuda", "update the driver to 525.60.13 or newer, then run", change_to("cu126"),
+        Machine("cpu", smi=smi("390.157", A100)), "cuda", "update the driver to 525.60.13 or newer, then run", change_to("cu126"),
     ),
     "cuda, old GPU": (
-        Situation("cpu", smi=smi("550.54.14", ("GTX 580", "2.0"))), "cuda", "no cuda build of torch 2.13.0 fits this machine", [],
+        Machine("cpu", smi=smi("550.54.14", ("GTX 580", "2.0"))), "cuda", "no cuda build of torch 2.13.0 fits this machine", [],
     ),
-    "rocm, cuda pinned": (Situation(gpus=[Gpu()]), "rocm", "rocm is required, but torch for cu130 is pinned", change_to("rocm7.2")),
-    "rocm, Arm": (Situation("cpu", machine="aarch64"), "rocm", "no rocm build of torch 2.13.0 fits this machine", []),
-    "xpu, cpu pinned": (Situation("cpu"), "xpu", "xpu is required, but torch for cpu is pinned", change_to("xpu")),
-    "mps, Linux": (Situation("cpu"), "mps", "but only macOS has it", []),
-    "mps, none": (Situation("cpu", system="darwin", machine="arm64"), "mps", "but torch finds none on this Mac, whose GPUs are mps", []),
-    "cuda, macOS": (Situation("cpu", system="darwin", machine="arm64"), "cuda", "but torch finds none on this Mac, whose GPUs are mps", []),
+    "rocm, cuda pinned": (Machine(gpus=[Gpu()]), "rocm", "rocm is required, but torch for cu130 is pinned", change_to("rocm7.2")),
+    "rocm, Arm": (Machine("cpu", processor="aarch64"), "rocm", "no rocm build of torch 2.13.0 fits this machine", []),
+    "xpu, cpu pinned": (Machine("cpu"), "xpu", "xpu is required, but torch for cpu is pinned", change_to("xpu")),
+    "mps, Linux": (Machine("cpu"), "mps", "but only macOS has it", []),
+    "mps, none": (Machine("cpu", system="darwin", processor="arm64"), "mps", "but torch finds none on this Mac, whose GPUs are mps", []),
+    "cuda, macOS": (Machine("cpu", system="darwin", processor="arm64"), "cuda", "but torch finds none on this Mac, whose GPUs are mps", []),
     "cpu, another release": (
-        Situation(installed="cpu", installed_torch="2.12.1"), "cpu", "but torch 2.13.0 for cpu is pinned", ["uv sync"],
+        Machine(installed="cpu", installed_torch="2.12.1"), "cpu", "but torch 2.13.0 for cpu is pinned", ["uv sync"],
     ),
-    "cpu, another CUDA": (Situation(installed="cu126"), "cpu", "but torch 2.13.0 for cu130 is pinned", ["uv sync"]),
+    "cpu, another CUDA": (Machine(installed="cu126"), "cpu", "but torch 2.13.0 for cu130 is pinned", ["uv sync"]),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("situation", "device", "words", "commands"), REQUIRED.values(), ids=REQUIRED)
+@pytest.mark.parametrize(("machine", "device", "words", "commands"), REQUIRED.values(), ids=REQUIRED)
 def test_required_device_that_does_not_compute_is_a_problem(
-    diagnose: Diagnose, situation: Situation, device: str, words: str, commands: list[str]
+    diagnose: Diagnose, machine: Machine, device: str, words: str, commands: list[str]
 ) -> None:
-    result = diagnose(situation, "--require", device)
+    result = diagnose(machine, "--require", device)
     assert result.status == 1
     assert result.finding["problem"] is True
     assert words in result.finding["text"]
@@ -448,12 +448,12 @@ def test_required_device_that_does_not_compute_is_a_problem(
 @pytest.mark.parametrize("device", [None, "cpu", "cuda"])
 def test_cpu_that_computes_wrong_is_always_a_problem(diagnose: Diagnose, device: str | None) -> None:
     options = ["--require", device] if device else []
-    result = diagnose(Situation(gpus=[Gpu()], cpu_wrong=True), *options)
+    result = diagnose(Machine(gpus=[Gpu()], cpu_wrong=True), *options)
     assert result.finding["what"] == "CPU (2 threads) does not work"
 
 
 def test_report_of_a_gpu(diagnose: Diagnose) -> None:
-    result = diagnose(Situation(gpus=[Gpu(*A100), Gpu(*RTX4090)], smi=smi("580.65.06", A100, RTX4090)))
+    result = diagnose(Machine(gpus=[Gpu(*A100), Gpu(*RTX4090)], smi=smi("580.65.06", A100, RTX4090)))
     lines = [line.split(":", 1) for line in result.out.splitlines()]
     assert [line[0] for line in lines[:5]] == [
         "matplotlib",
@@ -478,9 +478,9 @@ def test_report_of_a_gpu(diagnose: Diagnose) -> None:
 
 
 def test_quiet_prints_problems_only(machines: Machines, capsys: pytest.CaptureFixture[str]) -> None:
-    for situation, status, lines in ((Situation(), 0, 0), (TOO_OLD, 1, 1)):
+    for machine, status, lines in ((Machine(), 0, 0), (TOO_OLD, 1, 1)):
         with pytest.MonkeyPatch.context() as monkeypatch:
-            assert machines.load(situation, monkeypatch).main(["--quiet"]) == status
+            assert machines.load(machine, monkeypatch).main(["--quiet"]) == status
         out, err = capsys.readouterr()
         assert out == ""
         assert len(err.splitlines()) == lines
@@ -493,7 +493,7 @@ def test_sine_of_nan_is_wrong_and_json_stays_json(
     capsys: pytest.CaptureFixture[str],
     place: int,
 ) -> None:
-    module, torch = machines.load(Situation("cpu"), monkeypatch), sys.modules["torch"]
+    module, torch = machines.load(Machine("cpu"), monkeypatch), sys.modules["torch"]
     right = torch.sin
 
     def sine(tensor: Tensor) -> Tensor:
@@ -515,7 +515,7 @@ def only_finding(module: types.ModuleType, require: str | None = None) -> tuple[
 
 
 def test_nvidia_smi_that_hangs_is_left(machines: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = machines.load(Situation(smi="exec /bin/sleep 60"), monkeypatch)
+    module = machines.load(Machine(smi="exec /bin/sleep 60"), monkeypatch)
     monkeypatch.setattr(module.machine, "SMI_SECONDS", 0.2)
     _, finding = only_finding(module)
     assert "since its driver does not answer (Command" in finding.why
@@ -523,7 +523,7 @@ def test_nvidia_smi_that_hangs_is_left(machines: Machines, monkeypatch: pytest.M
 
 
 def test_nvidia_smi_that_cannot_be_started(machines: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = machines.load(Situation(smi="exit"), monkeypatch)
+    module = machines.load(Machine(smi="exit"), monkeypatch)
     Path(shutil.which("nvidia-smi")).write_bytes(b"\x7fELF")
     _, finding = only_finding(module)
     assert "Exec format error" in finding.why
@@ -532,7 +532,7 @@ def test_nvidia_smi_that_cannot_be_started(machines: Machines, monkeypatch: pyte
 def test_gpu_whose_properties_fail_is_said_in_a_line(
     machines: Machines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = machines.load(Situation(gpus=[Gpu(error="CUDA error: system not yet initialized")]), monkeypatch)
+    module = machines.load(Machine(gpus=[Gpu(error="CUDA error: system not yet initialized")]), monkeypatch)
 
     def fail(index: int) -> None:
         raise RuntimeError("CUDA error: system not yet initialized")
@@ -578,7 +578,7 @@ def test_torch_that_does_not_load_is_said_in_a_line(
     words: str,
     option: list[str],
 ) -> None:
-    module = machines.load(Situation(), monkeypatch)
+    module = machines.load(Machine(), monkeypatch)
     monkeypatch.delitem(sys.modules, "torch")
     monkeypatch.setattr(sys, "meta_path", [Fails(error), *sys.meta_path])
     assert module.main(option) == 1
@@ -608,7 +608,7 @@ def test_libraries_of_the_system_are_to_blame(
     error: Exception,
     fix: str,
 ) -> None:
-    module = machines.load(Situation(environ=environ), monkeypatch)
+    module = machines.load(Machine(environ=environ), monkeypatch)
     monkeypatch.setattr(module.builds, "os", types.SimpleNamespace(name=system, environ=os.environ))
     assert module.builds.why_not_loaded(error).fix == fix
 
@@ -617,7 +617,7 @@ def test_damaged_installation_of_a_group_is_installed_again(
     machines: Machines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Metadata is there and the files are not, of one of several builds: plain uv sync would do nothing."""
-    module = machines.load(Situation("cpu", switch_to=["cu126"]), monkeypatch)
+    module = machines.load(Machine("cpu", switch_to=["cu126"]), monkeypatch)
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "2.13.0+cu126")
     monkeypatch.setitem(sys.modules, "torch", None)  # import raises ModuleNotFoundError
     finding = module.builds.load()
@@ -625,7 +625,7 @@ def test_damaged_installation_of_a_group_is_installed_again(
 
 
 def test_missing_matplotlib_is_said(machines: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = machines.load(Situation(), monkeypatch)
+    module = machines.load(Machine(), monkeypatch)
 
     def version(name: str) -> str:
         raise importlib.metadata.PackageNotFoundError(name)
@@ -639,7 +639,7 @@ def test_file_that_hides_a_package(
     machines: Machines, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
     """A script of a beginner who named it after what it tries; after the fix, the finding is gone."""
-    module = machines.load(Situation(), monkeypatch)
+    module = machines.load(Machine(), monkeypatch)
     package = name.partition("/")[0].removesuffix(".py")
     well = sys.modules[package]
     monkeypatch.delitem(sys.modules, package)
@@ -660,7 +660,7 @@ def test_main_returns_where_a_shell_would_see_an_exit(
     machines: Machines, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["ipykernel_launcher.py", "-f", "kernel.json"])
-    module = machines.load(Situation("cpu"), monkeypatch)
+    module = machines.load(Machine("cpu"), monkeypatch)
     assert module.main([]) == 0
     assert module.main(["--help"]) == 0
     assert module.main(["--nonsense"]) == 2
@@ -669,7 +669,7 @@ def test_main_returns_where_a_shell_would_see_an_exit(
 
 def test_importing_does_nothing(machines: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
     """No module but the constants reads anything, and torch is imported when main runs."""
-    module = machines.load(Situation(), monkeypatch)
+    module = machines.load(Machine(), monkeypatch)
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.setitem(sys.modules, "numpy", None)
     monkeypatch.setattr(sys, "argv", ["x", "--nonsense"])
@@ -687,25 +687,25 @@ BACK_TO = "uv sync --no-group cu130 --group {}"
 
 
 @pytest.mark.parametrize(
-    ("situation", "commands"),
+    ("machine", "commands"),
     [
-        (Situation(gpus=[Gpu()], smi=A_DRIVER), None),
-        (Situation(installed="cpu"), None),
-        (Situation(installed="cu126", gpus=[Gpu()], smi=A_DRIVER), None),
-        (Situation(installed="cu132", gpus=[Gpu()], smi=A_DRIVER), ["uv sync"]),
-        (Situation(installed="cpu", smi=A_DRIVER), [BACK_TO.format("cu126"), "uv run --no-sync test-uv"]),
-        (Situation(smi=smi("550.54.14", A100)), [BACK_TO.format("cu126"), "uv run --no-sync test-uv"]),
-        (Situation(installed="cu126", smi=smi("470.57.02", A100)), []),
+        (Machine(gpus=[Gpu()], smi=A_DRIVER), None),
+        (Machine(installed="cpu"), None),
+        (Machine(installed="cu126", gpus=[Gpu()], smi=A_DRIVER), None),
+        (Machine(installed="cu132", gpus=[Gpu()], smi=A_DRIVER), ["uv sync"]),
+        (Machine(installed="cpu", smi=A_DRIVER), [BACK_TO.format("cu126"), "uv run --no-sync test-uv"]),
+        (Machine(smi=smi("550.54.14", A100)), [BACK_TO.format("cu126"), "uv run --no-sync test-uv"]),
+        (Machine(installed="cu126", smi=smi("470.57.02", A100)), []),
         (
-            Situation(installed="cu126", archs=CU126, gpus=[Gpu(*RTX5090, NO_KERNEL)], smi=smi("580.65.06", RTX5090)),
+            Machine(installed="cu126", archs=CU126, gpus=[Gpu(*RTX5090, NO_KERNEL)], smi=smi("580.65.06", RTX5090)),
             ["uv sync", "uv run --no-sync test-uv"],
         ),
     ],
 )  # fmt: skip
 def test_judges_by_the_group_that_is_installed(
-    diagnose: Diagnose, situation: Situation, commands: list[str] | None
+    diagnose: Diagnose, machine: Machine, commands: list[str] | None
 ) -> None:
-    result = diagnose(replace(situation, switch_to=["cu126", "cpu"]))
+    result = diagnose(replace(machine, switch_to=["cu126", "cpu"]))
     if commands is None:
         assert result.report["findings"] == []
         assert result.report["accelerator pinned"] == result.report["accelerator found"]
@@ -730,8 +730,8 @@ RESTORED = {"torch_version": "2.12.1", "accelerator": "cu126"}
 )
 def test_build_pinned_by_hand(diagnose: Diagnose, pyproject: str, data: str) -> None:
     files = {"pyproject.toml": PYPROJECT.format(pyproject)}
-    situation = Situation(installed="cu126", installed_torch="2.12.1", gpus=[Gpu()], project=files)
-    finding = diagnose(situation).finding
+    machine = Machine(installed="cu126", installed_torch="2.12.1", gpus=[Gpu()], project=files)
+    finding = diagnose(machine).finding
     update = f"uvx copier update --defaults --vcs-ref=:current: {data}"
     assert finding["commands"] == ([update, "uv sync"] if data else ["uv sync"])
     assert finding["fix"].startswith("commit pyproject.toml and ") == bool(data)
@@ -749,7 +749,7 @@ def test_answers_that_no_longer_fit(
     diagnose: Diagnose, answers: tuple[str, ...], what: str, fix: str
 ) -> None:
     files = {".copier-answers.yml": ANSWERS.format(*answers)}
-    finding = diagnose(Situation(gpus=[Gpu()], project=files)).finding
+    finding = diagnose(Machine(gpus=[Gpu()], project=files)).finding
     assert finding["text"].startswith(what)
     assert fix in finding["fix"]
     assert finding["problem"]
@@ -758,7 +758,7 @@ def test_answers_that_no_longer_fit(
 @pytest.mark.parametrize("name", ["demo", "Demo", "'demo'"])
 def test_answers_that_fit(diagnose: Diagnose, name: str) -> None:
     files = {".copier-answers.yml": ANSWERS.format("cu130", name, "'2.13.0'")}
-    assert diagnose(Situation(gpus=[Gpu()], project=files)).report["findings"] == []
+    assert diagnose(Machine(gpus=[Gpu()], project=files)).report["findings"] == []
 
 
 # The choice of an accelerator
@@ -782,7 +782,7 @@ DRIVERS = ["", "390.157", "450.80.02", "452.39", "470.57.02", "525.60.12", "525.
 def module(machines: Machines) -> types.ModuleType:
     """The package of a project on a well machine; nothing stays patched."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        return machines.load(Situation("cpu"), monkeypatch)
+        return machines.load(Machine("cpu"), monkeypatch)
 
 
 TABLES = [BUILDS["linux-x86_64"], BUILDS["win32-AMD64"], BUILDS["linux-aarch64"], rows("cu118 cu121", "525.60.13", ""), rows("cu132 xpu", "", "580.65.06")]  # fmt: skip
@@ -818,7 +818,7 @@ def test_choice_is_the_oldest_that_fits(
 
 
 @pytest.mark.parametrize(
-    ("system", "machine", "platform"),
+    ("system", "processor", "platform"),
     [
         ("linux", "x86_64", "linux-x86_64"),
         ("linux", "aarch64", "linux-aarch64"),
@@ -827,14 +827,14 @@ def test_choice_is_the_oldest_that_fits(
     ],
 )
 def test_builds_are_those_of_this_machine(
-    machines: Machines, monkeypatch: pytest.MonkeyPatch, system: str, machine: str, platform: str | None
+    machines: Machines, monkeypatch: pytest.MonkeyPatch, system: str, processor: str, platform: str | None
 ) -> None:
-    module = machines.load(Situation("cpu", system=system, machine=machine), monkeypatch)
+    module = machines.load(Machine("cpu", system=system, processor=processor), monkeypatch)
     assert module.builds.builds_here() == (BUILDS[platform] if platform else {})
 
 
 def test_driver_below_the_floor_of_windows(machines: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = machines.load(Situation(system="win32", machine="AMD64"), monkeypatch)
+    module = machines.load(Machine(system="win32", processor="AMD64"), monkeypatch)
     build = module.builds.load()
     for driver, proposed in (("560.94", ["cu126"]), ("581.15", []), ("527.41", [])):
         nvidia = module.machine.Nvidia(driver, ("NVIDIA A100",), ((8, 0),))

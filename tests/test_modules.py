@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from machines import MODULES, Situation
+from machines import MODULES, Machine
 from support import run
 
 # ruff's rules that do not suit a command of small modules, each with the reason.
@@ -30,9 +30,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (package.parent / "__init__.py").write_text('"""Demo."""\n')
     for file in MODULES.glob("*.py"):
         (package / file.name).write_text(file.read_text())
-    constants = '"""Constants."""\n' + Situation().constants.replace(
-        "SWITCH_TO", "SWITCH_TO: tuple[str, ...]"
-    )
+    constants = '"""Constants."""\n' + Machine().constants.replace("SWITCH_TO", "SWITCH_TO: tuple[str, ...]")
     constants = constants.replace("BUILDS =", "BUILDS: dict[str, dict[str, tuple[str, str]]] =")
     (package / "constants.py").write_text(constants)
     return package

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 import containers
 import pytest
 import yaml
-from machines import Machines, Situation, smi
+from machines import Machine, Machines, smi
 from packaging.version import Version
 from printed import menu, printed
 from reading import assert_report
@@ -572,7 +572,7 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_example_of_a_problem_is_what_test_uv_says(tmp_path: Path) -> None:
-    old_driver = Situation("cu130", smi=smi("550.54.14", ("NVIDIA A100", "8.0")))
+    old_driver = Machine("cu130", smi=smi("550.54.14", ("NVIDIA A100", "8.0")))
     (line,) = Machines(tmp_path).diagnose(old_driver).err
     for text in (PAGES["docs/test-uv.md"], in_chinese("docs/test-uv.md")):
         assert f"\n```\n{line}\n```\n" in text

@@ -118,8 +118,8 @@ class Gpu(NamedTuple):
 
 
 @dataclass
-class Situation:
-    """A machine and the build on it; what is not said is well, with a build for GPUs and no GPU."""
+class Machine:
+    """A machine and the build on it. By default nothing is wrong: a build for GPUs, and no GPU."""
 
     pinned: str = "cu130"
     torch: str = "2.13.0"
@@ -133,7 +133,7 @@ class Situation:
     closed: Sequence[str] = ()  # files that may not be opened
     environ: Mapping[str, str] = field(default_factory=dict)
     system: str = "linux"
-    machine: str = "x86_64"
+    processor: str = "x86_64"
     companions: Mapping[str, str | BaseException] = field(
         default_factory=dict
     )  # name -> the error of its call
@@ -180,7 +180,7 @@ def smi(driver: str, *gpus: tuple[str, str]) -> str:
 class Tensor:
     """Just enough of a tensor or an array."""
 
-    def __init__(self, values: list, device: str = "cpu", machine: Situation | None = None) -> None:
+    def __init__(self, values: list, device: str = "cpu", machine: Machine | None = None) -> None:
         self.values, self.device, self.machine = values, device, machine
 
     def to(self, device: str) -> "Tensor":
@@ -225,43 +225,43 @@ def _module(name: str, **attributes: object) -> types.ModuleType:
     return module
 
 
-def _torch(situation: Situation) -> types.ModuleType:
-    installed = situation.installed or situation.pinned
+def _torch(machine: Machine) -> types.ModuleType:
+    installed = machine.installed or machine.pinned
     kind = installed.rstrip("0123456789.")
 
     def is_available() -> bool:
-        return kind in ("cu", "rocm") and bool(situation.gpus)
+        return kind in ("cu", "rocm") and bool(machine.gpus)
 
     def properties(index: int) -> types.SimpleNamespace:
-        gpu = situation.gpus[index]
+        gpu = machine.gpus[index]
         major, _, minor = gpu.capability.partition(".")
         numbers = {"major": int(major), "minor": int(minor)} if minor else {"gcnArchName": f"{major}:xnack-"}
         return types.SimpleNamespace(name=gpu.name, total_memory=80 * 2**30, **numbers)
 
-    common = {"device_count": lambda: len(situation.gpus), "get_device_properties": properties}
+    common = {"device_count": lambda: len(machine.gpus), "get_device_properties": properties}
     return _module(
         "torch",
-        __version__=f"{situation.installed_torch or situation.torch}+{installed}",
+        __version__=f"{machine.installed_torch or machine.torch}+{installed}",
         version=types.SimpleNamespace(
             cuda=f"{installed[2:-1]}.{installed[-1]}" if kind == "cu" else None,
             hip=installed[4:] if kind == "rocm" else None,
         ),
         cuda=types.SimpleNamespace(
-            is_available=is_available, get_arch_list=lambda: list(situation.archs), **common
+            is_available=is_available, get_arch_list=lambda: list(machine.archs), **common
         ),
-        xpu=types.SimpleNamespace(is_available=lambda: kind == "xpu" and bool(situation.gpus), **common),
-        backends=types.SimpleNamespace(mps=types.SimpleNamespace(is_available=lambda: situation.mps)),
+        xpu=types.SimpleNamespace(is_available=lambda: kind == "xpu" and bool(machine.gpus), **common),
+        backends=types.SimpleNamespace(mps=types.SimpleNamespace(is_available=lambda: machine.mps)),
         float64="float64",
         get_num_threads=lambda: 2,
-        tensor=lambda values, dtype=None: Tensor(values, machine=situation),
+        tensor=lambda values, dtype=None: Tensor(values, machine=machine),
         sin=Tensor.sin,
-        from_numpy=lambda array: Tensor(array.values, machine=situation),
+        from_numpy=lambda array: Tensor(array.values, machine=machine),
     )
 
 
-def _version(situation: Situation, name: str) -> str:
-    versions = {"matplotlib": "1.2.3", "numpy": "2.4.6", **dict.fromkeys(situation.companions, "1.2.3")}
-    versions |= situation.versions
+def _version(machine: Machine, name: str) -> str:
+    versions = {"matplotlib": "1.2.3", "numpy": "2.4.6", **dict.fromkeys(machine.companions, "1.2.3")}
+    versions |= machine.versions
     if name not in versions:
         raise importlib.metadata.PackageNotFoundError(name)
     return versions[name]
@@ -298,7 +298,7 @@ class _Broken(NamedTuple):
 
 
 class Machines:
-    """Runs test-uv in situations."""
+    """Runs test-uv in machines."""
 
     def __init__(self, scratch: Path) -> None:
         self.scratch = scratch
@@ -308,42 +308,42 @@ class Machines:
         shutil.copytree(MODULES, self.modules, ignore=ignored)
         compileall.compile_dir(self.modules, quiet=1)
 
-    def load(self, situation: Situation, monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    def load(self, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
         """Import test-uv as a project's package on a machine."""
         folder = self.scratch / f"project-{next(self.numbers)}"
         package = folder / "src/demo/test_uv"
         shutil.copytree(self.modules, package)
-        (package / "constants.py").write_text(situation.constants)
+        (package / "constants.py").write_text(machine.constants)
         (package.parent / "__init__.py").write_text("")
-        for path, text in situation.project.items():
+        for path, text in machine.project.items():
             (folder / path).write_text(text)
         root, programs = folder / "root", folder / "bin"
         programs.mkdir(parents=True)
-        for path, text in {"proc/version": "Linux version 6.1", **situation.files}.items():
+        for path, text in {"proc/version": "Linux version 6.1", **machine.files}.items():
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_text(text)
             (root / path).chmod(0o755)
-        if situation.smi is not None:
-            (programs / "nvidia-smi").write_text(f"#!/bin/sh\n{situation.smi}\n")
+        if machine.smi is not None:
+            (programs / "nvidia-smi").write_text(f"#!/bin/sh\n{machine.smi}\n")
             (programs / "nvidia-smi").chmod(0o755)
-        for program in situation.programs:
+        for program in machine.programs:
             (programs / program).write_text("#!/bin/sh\n")
             (programs / program).chmod(0o755)
         for variable in list(os.environ):
             if "VISIBLE_DEVICES" in variable or variable.startswith(("KUBERNETES", "LD_LIBRARY")):
                 monkeypatch.delenv(variable)
         monkeypatch.setenv("PATH", str(programs))
-        for variable, value in situation.environ.items():
+        for variable, value in machine.environ.items():
             monkeypatch.setenv(variable, value)
-        monkeypatch.setattr(sys, "platform", situation.system)
-        monkeypatch.setattr(platform, "machine", lambda: situation.machine)
+        monkeypatch.setattr(sys, "platform", machine.system)
+        monkeypatch.setattr(platform, "machine", lambda: machine.processor)
         monkeypatch.setattr(platform, "platform", lambda: "a machine of stubs")
-        monkeypatch.setattr(importlib.metadata, "version", functools.partial(_version, situation))
-        may_open, closed = os.access, {str(root / path) for path in situation.closed}
+        monkeypatch.setattr(importlib.metadata, "version", functools.partial(_version, machine))
+        may_open, closed = os.access, {str(root / path) for path in machine.closed}
         monkeypatch.setattr(os, "access", lambda path, mode: str(path) not in closed and may_open(path, mode))
         numpy = _module("numpy", __version__="2.4.6", array=Tensor, sin=Tensor.sin)
-        stubs = {"torch": _torch(situation), "numpy": numpy}
-        for companion, error in situation.companions.items():
+        stubs = {"torch": _torch(machine), "numpy": numpy}
+        for companion, error in machine.companions.items():
             stubs |= _companion(companion, error)
             if error and not companion.startswith("torch"):  # these are only imported
                 monkeypatch.setattr(sys, "meta_path", [_Broken(companion, str(error)), *sys.meta_path])
@@ -357,12 +357,12 @@ class Machines:
         monkeypatch.setattr(module.machine, "ROOT", root)
         return module
 
-    def diagnose(self, situation: Situation, *options: str) -> Result:
+    def diagnose(self, machine: Machine, *options: str) -> Result:
         """Run the command on a machine, for people and as JSON, which must agree."""
         printed = []
         for form in ([], ["--json"]):
             with pytest.MonkeyPatch.context() as monkeypatch:
-                module = self.load(situation, monkeypatch)
+                module = self.load(machine, monkeypatch)
                 out, err = io.StringIO(), io.StringIO()
                 with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                     status = module.main([*options, *form])
