@@ -80,7 +80,7 @@ lint:
 # Lines that people write into each part of pyproject.toml that the template owns: constant text -> it with theirs.
 OWN_LINES = {
     '    "dev",\n]\n': '    "dev",\n    "lint",\n]\n',
-    "    # Yours go below.\n": '    # Yours go below.\n    [{ group = "docs" }, { extra = "plot" }],\n',
+    "    # Add yours below.\n": '    # Add yours below.\n    [{ group = "docs" }, { extra = "plot" }],\n',
     "]\n\n# PyTorch's index": ']\noverride-dependencies = ["six>=1.16"]\n\n# PyTorch\'s index',
     f"{COMPANIONS[-1]} = false\n": f"{COMPANIONS[-1]} = false\npyparsing = false\n",
     "\n# What PyTorch publishes": """
@@ -383,7 +383,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
         this_template(folder)
         change_table(folder, without_newest)
         for name, line, older in (
-            ("pyproject.toml.jinja", "# The machines that uv.lock is for:", "# The machines of uv.lock:"),
+            ("pyproject.toml.jinja", "# uv.lock covers these machines:", "# The machines of uv.lock:"),
             (
                 "pyproject.toml.jinja",
                 'readme = "README.md"\n',
