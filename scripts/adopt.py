@@ -6,10 +6,10 @@
 #     "pyyaml>=6",           # reads answers files
 # ]
 # ///
-"""Give a project that exists already the right PyTorch, and updates by Copier.
+"""Give an existing project the right build of PyTorch, and updates by Copier.
 
-Run it in the project's folder: it says what it found, shows a diff and stops; --write does it. It ends with 0 if there
-is nothing to do or it is written, with 1 if a diff was only shown, with 2 if it refuses.
+Run it in the project's folder: it says what it found, shows a diff and stops; with --write it makes the change. The
+exit status is 0 if it wrote or had nothing to do, 1 if it only showed the diff, 2 if it refused.
 
 The script runs from a URL, so its parts, scripts/adopting/, come from the template, which it fetches first.
 """
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from adopting.command import adopt
         except ModuleNotFoundError:
             print(
-                f"adopt: version {version} of the template cannot adopt: take a newer --vcs-ref",
+                f"adopt: version {version} of the template cannot adopt: use a newer --vcs-ref",
                 file=sys.stderr,
             )
             return 2
@@ -57,7 +57,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command's options."""
     here = Path(__file__).resolve().parent.parent
     parser = argparse.ArgumentParser(prog="adopt.py", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--write", action="store_true", help="write what is only shown otherwise")
+    parser.add_argument("--write", action="store_true", help="make the change instead of only showing it")
     text = "an answer to one of the template's questions, such as accelerator=cu130; may be repeated"
     parser.add_argument("--data", action="append", default=[], metavar="NAME=VALUE", help=text)
     text = "the template, a git repository (default: %(default)s)"

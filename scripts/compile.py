@@ -1,10 +1,10 @@
-"""Compile data/ to rules/builds.json, the table that the questions, adopt.py and the selector page look things up in.
+"""Compile data/ to rules/builds.json, the table for the questions, adopt.py and the selector page.
 
     uv run scripts/compile.py [--check]
 
-Every file of data/ has to satisfy its JSON Schema in data/schemas/ and to name only what the other files have. The
-exit status is 1, with one line on stderr, if one does not, or with --check if rules/builds.json is not what data/
-gives. rules/builds.schema.json describes the result.
+Every file of data/ must satisfy its JSON Schema in data/schemas/, and refer only to names that the other files have.
+Otherwise the exit status is 1, with one line on stderr. With --check, it is also 1 if rules/builds.json is outdated.
+rules/builds.schema.json describes the result.
 """
 
 import argparse
@@ -32,19 +32,19 @@ Wheels = dict[str, Platforms]  # Python -> accelerator -> platforms
 
 
 class Wrong(Exception):
-    """A fact that cannot be; the text says where and why, in one line."""
+    """An impossible fact; the text says where and why, in one line."""
 
 
 # Reading
 
 
 class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML that refuses a key which stands twice, and leaves dates as they are written."""
+    """YAML that refuses duplicate keys and reads dates as text."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key) for key, _ in node.value]
         if twice := {str(key) for key in keys if keys.count(key) > 1}:
-            raise Wrong(f"line {node.start_mark.line + 1}: {', '.join(sorted(twice))} stands there twice")
+            raise Wrong(f"line {node.start_mark.line + 1}: {', '.join(sorted(twice))} is there twice")
         return cast("dict[Any, Any]", super().construct_mapping(node, deep))
 
 
@@ -70,7 +70,7 @@ def load(folder: Path, name: str) -> Data:
 
 
 def wheels_of(release: Data, platforms: list[str]) -> Wheels:
-    """Return the wheels of torch on PyTorch's index that can be used."""
+    """Return the usable wheels of torch on PyTorch's index."""
     unusable = left_out(release)
     return {
         python: {
@@ -114,7 +114,7 @@ def pythons_of(*releases: Data) -> list[str]:
 
 
 def without(companion: Data, wheels: Wheels, macos: Mapping[str, list[str]]) -> Wheels:
-    """Return the wheels of torch that a companion has no counterpart of, PyPI's for macOS among them."""
+    """Return the wheels of torch that lack a companion, PyPI's for macOS included."""
 
     def lacks(**cell: str) -> bool:  # macOS has no accelerators
         gaps = companion.get("without", [])
@@ -137,7 +137,7 @@ def without(companion: Data, wheels: Wheels, macos: Mapping[str, list[str]]) -> 
 
 
 def gpus_of(accelerator: Data, newest: str, cards: Data) -> str:
-    """Return the cards that an accelerator's newest release runs, in the few words that a menu has room for."""
+    """Return the cards that an accelerator's newest release runs on, short enough for a menu."""
     if "gpus" in accelerator:
         return cast("str", accelerator["gpus"])
     series = [row for row in cards[MAKERS[accelerator["family"]]]["series"] if row.get("menu")]
@@ -162,7 +162,7 @@ def gpus_of(accelerator: Data, newest: str, cards: Data) -> str:
 
 
 def covers(arch: str, capability: str) -> bool:
-    """Say whether code for sm_86 runs on 8.9: it does on the same major number with no smaller a minor one."""
+    """Say whether code for sm_86 runs on 8.9: the major numbers are the same, and the minor one is not smaller."""
     number = arch.removeprefix("sm_").rstrip("af")
     major, minor = capability.split(".")
     return number[:-1] == major and int(number[-1]) <= int(minor)
@@ -172,13 +172,11 @@ def rocm_architectures(rocm: str, torch: str, wheels: list[Data]) -> list[str]:
     for row in wheels:
         if minor(torch) in row["torch"] and rocm in row.get("rocm", [rocm]):
             return cast("list[str]", row["architectures"])
-    return cast(
-        "list[str]", wheels[-1]["architectures"]
-    )  # a release that nobody has looked at is like the newest
+    return cast("list[str]", wheels[-1]["architectures"])  # a release without an entry is like the newest
 
 
 def card_rows(cards: Data, accelerators: Data, releases: Data) -> list[Data]:
-    """Return what people know a build by, their cards: a row for all that need the same. Raises Wrong."""
+    """Return the cards, in rows with the same needs. Raises Wrong."""
     rows: dict[str, Data] = {}
     for maker, name in (("nvidia", "NVIDIA"), ("amd", "AMD"), ("intel", "Intel"), ("apple", "Apple")):
         for series in cards[maker]["series"]:
@@ -200,7 +198,7 @@ def card_rows(cards: Data, accelerators: Data, releases: Data) -> list[Data]:
 
 
 def cuda_needs(series: Data, releases: Data) -> Data:
-    """Return the GPU architectures whose code a series runs: none where it has builds of its own."""
+    """Return the GPU architectures whose code runs on a series: none if it needs its own builds."""
     known = {
         arch
         for row in releases.values()
@@ -218,7 +216,7 @@ def cuda_needs(series: Data, releases: Data) -> Data:
 
 
 def rocm_needs(series: Data, amd: Data, accelerators: Data, releases: Data) -> Data:
-    """Return the accelerators that run a series, and the oldest release that does. Raises Wrong."""
+    """Return the accelerators that run on a series, and the oldest release that does. Raises Wrong."""
     architecture, lack = series["architecture"], amd["libraries_lack"]
 
     def runs(key: str, version: str) -> bool:
@@ -306,8 +304,8 @@ def release_row(release: Data, platforms: list[str], companions: Data, accelerat
 def default_release(releases: Data, python: str, accelerator: str, first_platform: str) -> str:
     """Return the newest release with wheels of the accelerator, '' if there is none.
 
-    Releases that have them, and the CPU's that CI tests with, on the first platform go before the others: a release
-    that is hardly out has a few builds first.
+    Releases that have them on the first platform, and the CPU's for CI, go before the others: a release that has just
+    appeared has few builds.
     """
     having = [
         version for version, release in releases.items() if accelerator in release["wheels"].get(python, {})
@@ -323,8 +321,8 @@ def default_release(releases: Data, python: str, accelerator: str, first_platfor
 def defaults_for(python: str, accelerators: Data, releases: Data, first_platform: str) -> dict[str, str]:
     """Return accelerator -> default release, in the order of the menu.
 
-    Families stand together. In each, builds that are as new as the CPU's come first, the oldest accelerator of them
-    at the top, since it runs on the most drivers and GPUs; then older releases, the newest accelerator first.
+    Accelerators are grouped by family. Builds as new as the CPU's come first, the oldest accelerator at the top, since
+    it runs with the most drivers and GPUs; then older releases, the newest accelerator first.
     """
     found = {key: default_release(releases, python, key, first_platform) for key in accelerators}
     keys = list(accelerators)
@@ -377,14 +375,14 @@ def table(folder: Path) -> Data:
 def problems(
     builds: Data, accelerators: Data, platforms: Data, companions: Data, mirrors: Data, drivers: Data
 ) -> Iterator[str]:
-    """Say what the files say of each other that cannot be, a line each."""
+    """Yield contradictions between the files, a line each."""
     if list(builds) != sorted(builds, key=Version, reverse=True):
-        yield "builds.yml: the newest release has to stand first"
+        yield "builds.yml: the newest release must be first"
     families = [row["family"] for row in accelerators.values()]
     if len(list(dict.fromkeys(families))) != sum(
         a != b for a, b in zip(families, ["", *families], strict=False)
     ):
-        yield "accelerators.yml: families have to stand together"
+        yield "accelerators.yml: accelerators must be grouped by family"
     for key, row in accelerators.items():
         if not any(key in release["wheels"] for release in builds.values()):
             yield f"accelerators.yml: {key}: no release in builds.yml has wheels of it"
@@ -448,7 +446,9 @@ def written(value: Any) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; say whether the table is fresh")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; say whether the table is up to date"
+    )
     parser.add_argument("--data", type=Path, default=ROOT / "data", help="folder of the facts")
     parser.add_argument("--output", type=Path, default=ROOT / "rules" / "builds.json", help="the table")
     options = parser.parse_args()
@@ -460,9 +460,7 @@ def main() -> int:
     if not options.check:
         options.output.write_text(text, encoding="utf-8", newline="\n")
     elif not options.output.exists() or options.output.read_bytes() != text.encode():
-        print(
-            f"compile: {options.output.name} is not what data/ gives: run scripts/compile.py", file=sys.stderr
-        )
+        print(f"compile: {options.output.name} is outdated: run scripts/compile.py", file=sys.stderr)
         return 1
     return 0
 

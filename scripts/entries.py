@@ -57,7 +57,7 @@ class Data:
         return pages
 
     def words(self, part: Collection[Cell], whole: Collection[Cell]) -> str:
-        """Name a part of some wheels: accelerators and Pythons that are in it whole, then the rest one by one."""
+        """Describe a part of some wheels: whole accelerators and Pythons, then the rest one by one."""
         some, every = pairs(part), pairs(whole)
         rest, names = set(some), []
         for name in (*self.families, PYPI, *by_age({python for _, python in every})):
@@ -94,7 +94,7 @@ def by_age(versions: Iterable[str]) -> list[str]:
 def largest(cells: set[Cell], base: set[Cell]) -> set[Cell]:
     """Return the most of a platform's wheels, base among them, that an entry can state.
 
-    It states accelerators and Pythons, each with every other, and must not offer what nobody has seen.
+    An entry states accelerators and Pythons in all combinations, and must not offer a wheel that nobody has seen.
     """
     every, first = pairs(cells), {cell.python for cell in base}
     others = by_age({cell.python for cell in cells} - first)
@@ -107,7 +107,7 @@ def largest(cells: set[Cell], base: set[Cell]) -> set[Cell]:
 
 
 def release_entry(data: Data, cells: set[Cell], rest: Entry, macos: int) -> Entry | None:
-    """Return an entry of builds.yml with these wheels; None if they are too few for one."""
+    """Return an entry of builds.yml with these wheels; None if there are too few."""
     there = {(cell.accelerator, cell.platform) for cell in cells}
     wheels = {
         place: platforms
@@ -156,7 +156,7 @@ def companion_entry(data: Data, good: set[Cell], every: set[Cell]) -> Entry:
 
 
 def without(data: Data, lacking: set[Cell], every: set[Cell]) -> Iterator[Entry]:
-    """Yield gaps that are these wheels together; what a gap does not name stands for all."""
+    """Yield gaps that together are these wheels; a missing key means all."""
     found: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}  # accelerators, Pythons -> platforms
     for platform in data.platforms:
         here = {cell for cell in lacking if cell.platform == platform}
@@ -183,7 +183,7 @@ def without(data: Data, lacking: set[Cell], every: set[Cell]) -> Iterator[Entry]
 
 
 def edited(text: str, old: Entry, new: Entry, indent: int = 0) -> str:
-    """Return the text of a mapping with other values; what stays the same keeps its text, comments too."""
+    """Return the text of a mapping with new values; unchanged entries keep their text, comments included."""
     pad, tail = " " * indent, tail_of(text)
     body = text.removesuffix(tail)
     start = rf"^(?:{pad}#.*\n)*{pad}([^\s#:]+):"

@@ -2,7 +2,7 @@
 
     uv run scripts/page.py [PORT]
 
-Tests and scripts/screens.py open the same in the system's browser.
+Tests and scripts/screens.py open the same page in the system's browser.
 """
 
 import shutil
@@ -30,7 +30,7 @@ class Handler(SimpleHTTPRequestHandler):
         return super().translate_path(path)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing of requests."""
+        """Do not log requests."""
 
 
 @contextmanager

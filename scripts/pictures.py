@@ -1,9 +1,9 @@
-"""Make the pictures of the READMEs again: what a terminal shows of scripted runs, as SVG.
+"""Remake the pictures of the READMEs: the terminal of scripted runs, as SVG.
 
     uv run scripts/pictures.py
 
-The questionnaire is answered by keyboard, and test-uv runs on the torch wheel that scripts/try.py finds. The GPU that
-the second picture needs is an nvidia-smi that reports one.
+The script answers the questionnaire by keyboard, and test-uv runs on the torch wheel that scripts/try.py finds. The
+second picture's GPU is an nvidia-smi that reports one.
 """
 
 import io

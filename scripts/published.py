@@ -1,6 +1,6 @@
-"""What PyTorch's index and PyPI list: wheels by their file names, and what their metadata requires.
+"""What PyTorch's index and PyPI list: wheels by their file names, and the requirements in their metadata.
 
-Nobody can promise how the pages look next week, so whatever is not a whole page raises Unreadable.
+The pages may change at any time, so a page that is not complete raises Unreadable.
 """
 
 import re
@@ -27,12 +27,12 @@ PYPI = "pypi"  # stands beside the accelerators, for the index that macOS uses
 OLDEST = Version("2.1.0")
 OLDEST_PYTHON = 10  # of Python 3
 TIMEOUT = 60  # seconds for a page
-FEW = 2  # releases that may be gone from a page before it counts as half-read
+FEW = 2  # releases that may vanish from a page before it counts as incomplete
 ERRORS = (requests.RequestException, NoMetadataError, UnsupportedRepoVersionError, ValueError)
 
 
 class Unreadable(Exception):
-    """Something that cannot be trusted; the text says what and why, in one line."""
+    """Something that we cannot trust; the text says what and why, in one line."""
 
 
 class Page(NamedTuple):
@@ -44,7 +44,7 @@ class Page(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A wheel, whatever its project: PYPI stands for the accelerator on macOS."""
+    """A wheel of any project: PYPI is the accelerator on macOS."""
 
     accelerator: str
     platform: str
@@ -52,7 +52,7 @@ class Cell(NamedTuple):
 
 
 class Wheel(NamedTuple):
-    """What a file name says, once for each tag of it."""
+    """The parts of a file name, once for each of its tags."""
 
     version: str  # without the local part
     local: str
@@ -65,7 +65,7 @@ class Wheel(NamedTuple):
 
 @dataclass(frozen=True)
 class Published:
-    """The pages, and the Pythons that a wheel for later ones counts for."""
+    """The pages, and the Pythons that a wheel for later Pythons covers."""
 
     pages: Mapping[Page, list[Wheel]]
     pythons: frozenset[str]
@@ -77,9 +77,9 @@ class Published:
                 yield from ((page.place, wheel) for wheel in wheels if wheel.version == version)
 
     def files(self, project: str, version: str) -> dict[Cell, set[str]]:
-        """Return the file names of a release by what they are wheels for.
+        """Return the file names of a release, by cell.
 
-        macOS takes them from PyPI alone, and a torch that is built for something else is not the place's own.
+        macOS has them from PyPI alone, and torch on a page must be built for that page's accelerator.
         """
         found: dict[Cell, set[str]] = defaultdict(set)
         for place, wheel in self.wheels(project, version):
@@ -106,7 +106,7 @@ class Published:
         return {version for version in listed if Version(version) >= OLDEST}
 
     def companion(self, project: str, version: str) -> str | None:
-        """Return the newest release of a companion whose metadata admits this torch. Raises Unreadable."""
+        """Return the newest release of a companion whose metadata accepts this torch. Raises Unreadable."""
         newest = {
             Version(wheel.version): wheel.package
             for page, wheels in self.pages.items()
@@ -120,7 +120,7 @@ class Published:
         return None
 
     def stand_ins(self, version: str, accelerators: Collection[str]) -> dict[str, list[str]]:
-        """Return accelerator -> what torch requires in place of triton, where metadata tells. Raises Unreadable."""
+        """Return accelerator -> torch's requirements in place of triton, if it has metadata. Raises Unreadable."""
         packages = {
             place: wheel.package
             for place, wheel in self.wheels("torch", version)
@@ -150,7 +150,7 @@ def platform_of(tag: str) -> tuple[str, int] | None:
 
 
 def wheels_of(package: DistributionPackage, project: str) -> Iterator[Wheel]:
-    """Read a stable wheel for CPython 3.10 and newer, not free-threaded, off its file name; else nothing."""
+    """Read the file name of a stable wheel for CPython 3.10 or newer, not free-threaded; skip other files."""
     try:
         name, version, _, tags = parse_wheel_filename(package.filename)
     except InvalidWheelFilename:
@@ -165,9 +165,9 @@ def wheels_of(package: DistributionPackage, project: str) -> Iterator[Wheel]:
 
 
 def read_page(client: PyPISimple, project: str) -> list[Wheel]:
-    """Return the wheels on a project's page, yanked ones too; none where there is no page, by status 403 or 404.
+    """Return the wheels on a project's page, yanked ones too; none if the status is 403 or 404.
 
-    Raises Unreadable for everything that is not a whole page.
+    Raises Unreadable if the page is not complete.
     """
     url = client.get_project_url(project)
     try:
@@ -178,7 +178,7 @@ def read_page(client: PyPISimple, project: str) -> list[Wheel]:
             raise Unreadable(f"{url} answers {response.status_code} {response.reason}")
         # PyTorch's pages and PyPI's have this tag; without it BeautifulSoup would read a page that breaks off.
         if "html" in response.headers.get("Content-Type", "") and b"</html>" not in response.content.lower():
-            raise Unreadable(f"{url} breaks off")
+            raise Unreadable(f"{url} is cut off")
         packages = ProjectPage.from_response(response, project).packages
     except ERRORS as error:
         raise Unreadable(f"{url} cannot be read ({type(error).__name__})") from error
@@ -186,10 +186,10 @@ def read_page(client: PyPISimple, project: str) -> list[Wheel]:
 
 
 def read(index: str, pypi: str, known: Mapping[Page, Collection[str]], pythons: Iterable[str]) -> Published:
-    """Read these pages, each of which should list the releases that are known of it.
+    """Read these pages, which should list the releases in `known`.
 
-    Raises Unreadable if one is broken, or lists so much less that it must be half-read. Yanked wheels make a page
-    whole, but nothing else counts them.
+    Raises Unreadable if a page is broken, or lists so few that it must be incomplete. Yanked wheels count for that
+    check only.
     """
 
     def wheels(page: Page) -> list[Wheel]:
@@ -214,7 +214,7 @@ def read(index: str, pypi: str, known: Mapping[Page, Collection[str]], pythons: 
 
 
 def unknown(index: str, accelerators: Collection[str]) -> list[str]:
-    """Return the accelerators on the root page, if it can be read, that have torch and are not known."""
+    """Return unknown accelerators with torch on the root page, if that can be read."""
     found = []
     try:
         with PyPISimple(index.partition("{accelerator}")[0]) as root:
@@ -229,7 +229,7 @@ def unknown(index: str, accelerators: Collection[str]) -> list[str]:
 
 
 def requirements(package: DistributionPackage) -> list[Requirement]:
-    """Return what a wheel requires, by its metadata file (PEP 658). Raises Unreadable."""
+    """Return the requirements of a wheel from its metadata file (PEP 658). Raises Unreadable."""
     verify = bool(package.metadata_digests)
     try:
         with PyPISimple() as client:

@@ -2,12 +2,12 @@
 
     uv run scripts/refresh.py [--write [--remove]]
 
-prints one line for each fact that appeared or vanished. With --write, data/builds.yml and data/companions.yml take
-what appeared, rules/builds.json is compiled, and tests/facts/releases/ gets the names of the wheels that were seen.
-What vanished stays unless --remove is given too. The exit status is 0 if there is nothing new, 1 if there is
-something, and 2 if an index or data/ could not be read: then nothing is written.
+prints one line for each fact that appeared or vanished. With --write, it adds new facts to data/builds.yml and
+data/companions.yml, compiles rules/builds.json, and records the names of the wheels in tests/facts/releases/. Vanished
+facts stay unless you add --remove. The exit status is 0 if nothing changed, 1 if something did, and 2 if it could not
+read an index or data/: then it writes nothing.
 
-Notes go to stderr: what was seen, what data/ cannot say yet, and which facts a person should check again.
+Notes go to stderr: what it saw, what data/ cannot express yet, and the facts that a person should check again.
 """
 
 import argparse
@@ -30,13 +30,13 @@ from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 ROOT = Path(__file__).resolve().parent.parent
 INDEX = "https://download.pytorch.org/whl/{accelerator}"
-STAND_INS = ("rocm", "xpu")  # families of accelerators with a package in the place of triton
-HOLDS = timedelta(days=120)  # how long a fact holds that only people can check
+STAND_INS = ("rocm", "xpu")  # families of accelerators with a package in place of triton
+HOLDS = timedelta(days=120)  # how often people check the facts that only they can check
 
 
 @dataclass
 class Comparison:
-    """`new` is the old data with what appeared and, with `remove`, without what vanished."""
+    """`new` is the old data with new facts and, with `remove`, without vanished ones."""
 
     old: Data
     published: Published
@@ -82,7 +82,7 @@ class Comparison:
         self.lines += lines
 
     def beginnings(self, version: str, cells: set[Cell]) -> Entry:
-        """Return what file names of torch do not tell of a new release: bounds of numpy, and companions."""
+        """Return the facts of a new release that torch's file names lack: bounds of numpy, and companions."""
         older = (row for other, row in self.old.builds.items() if Version(other) < Version(version))
         earlier = next(older, {})
         rest: Entry = {"numpy": earlier.get("numpy")}
@@ -92,11 +92,11 @@ class Comparison:
             if number and cells & self.published.files(project, number).keys():
                 rest[project] = number
                 if not told:
-                    self.notes.append(f"{version}: {project} {number} is a guess, since no metadata tells")
+                    self.notes.append(f"{version}: {project} {number} is a guess, since there is no metadata")
         return rest
 
     def tritons(self, version: str, rest: Entry) -> dict[str, str]:
-        """Return family -> what takes the place of triton: by the entry, by metadata, or as in the newest release."""
+        """Return family -> the package in place of triton: from the entry, from metadata, or as in the newest release."""
         told: dict[str, str] = rest.get("triton", {})
         lacking = [key for key, family in self.old.families.items() if family in {*STAND_INS} - {*told}]
         read = {
@@ -109,7 +109,7 @@ class Comparison:
         return newest | read | told
 
     def companion(self, project: str, number: str) -> None:
-        """Compare a release of a companion, beside the releases of torch that it belongs to."""
+        """Compare a release of a companion with the releases of torch that it belongs to."""
         told = self.old.companions[project].get(number, {})
         before, every = self.old.beside(project, number), self.new.beside(project, number)
         seen = self.published.files(project, number).keys()
@@ -152,7 +152,7 @@ def compare(old: Data, published: Published, remove: bool) -> Comparison:
 
 
 def evidence(found: Comparison, version: str, file: Path) -> Entry | None:
-    """Return what tests/facts/releases/ is to say of a release, if wheels appeared. Raises Unreadable."""
+    """Return the evidence for tests/facts/releases/, if wheels appeared. Raises Unreadable."""
     release, published = found.new.builds[version], found.published
     companions = {project: release[project] for project in found.new.companions if project in release}
     appeared: dict[str, set[str]] = defaultdict(set)
@@ -212,7 +212,7 @@ def write(found: Comparison, data: Path, facts: Path, today: date) -> None:
 
 
 def reminders(accelerators: Entry, today: date) -> Iterator[str]:
-    """Name the facts that no page tells and that nobody has checked for long."""
+    """Name the facts that are on no page, if nobody has checked them for long."""
     drivers, rows = accelerators["drivers"], accelerators["accelerators"].values()
     sources = " and ".join(sorted({row["archs"]["source"] for row in rows if "archs" in row}))
     for what, checked, source in (
@@ -247,7 +247,7 @@ def refresh(options: argparse.Namespace) -> Comparison:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--write", action="store_true", help="write what appeared")
-    parser.add_argument("--remove", action="store_true", help="with --write, take out what vanished as well")
+    parser.add_argument("--remove", action="store_true", help="with --write, also remove what vanished")
     parser.add_argument("--index", default=INDEX, help="URL of PyTorch's index, with {accelerator}")
     parser.add_argument("--pypi", default=PYPI_SIMPLE_ENDPOINT, help="URL of the index that macOS uses")
     parser.add_argument("--data", type=Path, default=ROOT / "data", help="the facts, with rules/ beside them")

@@ -22,7 +22,7 @@ def release(tag: str) -> Version:
     """Return the version that a tag names.
 
     Raises:
-        ValueError: The tag is none that Copier takes for a version, or is written in another way than `v1.2.3`.
+        ValueError: Copier would not read the tag as a version, or it does not look like `v1.2.3`.
     """
     try:
         version = Version(tag)
@@ -30,26 +30,24 @@ def release(tag: str) -> Version:
         version = None
     if version is None or tag != f"v{version}":
         raise ValueError(
-            f"{tag} is no release: name it v and a normalized PEP 440 version, for example v0.2.0"
+            f"{tag} is not a release: use v and a normalized PEP 440 version, for example v0.2.0"
         )
     return version
 
 
 def notes(tag: str, changelog: Path) -> str:
-    """Return what CHANGELOG.md says of a tag, without the heading.
+    """Return the section of CHANGELOG.md for a tag, without the heading.
 
     Raises:
         ValueError: The tag is not annotated, not the newest, or has no dated section in the changelog.
     """
     version = release(tag)
     if git("cat-file", "-t", f"refs/tags/{tag}") != "tag":
-        raise ValueError(
-            f"{tag} is no annotated tag, which Copier needs: make it by `git tag --annotate {tag}`"
-        )
+        raise ValueError(f"{tag} is not annotated, which Copier needs: make it by `git tag --annotate {tag}`")
     newest = max(map(release, git("tag", "--list", "v*").split()))
     if version < newest and not version.is_prerelease:
         raise ValueError(
-            f"{tag} is older than v{newest}: projects would never get it, name it after v{newest}"
+            f"{tag} is older than v{newest}, so projects would never get it: use a newer version"
         )
     section = keepachangelog.to_raw_dict(str(changelog)).get(str(version))
     if not section or not section["metadata"].get("release_date"):

@@ -1,8 +1,8 @@
-"""Make the pictures of the selector page again, in a desktop's and a phone's window.
+"""Remake the pictures of the selector page, in a desktop's and a phone's window.
 
     uv run scripts/screens.py
 
-They are taken by the system's chromium, with the fonts that are there.
+They come from the system's chromium, with its fonts.
 """
 
 from page import ROOT, browser, served

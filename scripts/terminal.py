@@ -1,4 +1,4 @@
-"""A terminal of a given size in which a command runs and is answered by keyboard. Not on Windows."""
+"""A terminal of a given size, in which a command runs and gets keys. Not on Windows."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +43,7 @@ class Terminal:
 
     @property
     def all_lines(self) -> list[str]:
-        """What has left the screen at the top, and the screen."""
+        """The lines that have scrolled off the top, and the screen."""
         above = (
             "".join(row[column].data for column in range(self.screen.columns)).rstrip()
             for row in self.screen.history.top
@@ -84,14 +84,14 @@ class Terminal:
             pass
 
     def send(self, keys: str) -> None:
-        """Press keys without a look at the screen; of a command that has ended nobody hears them."""
+        """Press keys without looking at the screen; a command that has ended ignores them."""
         try:
             self._process.send(keys)
         except OSError:
             self.read()
 
     def press(self, *keys: str) -> None:
-        """Press keys one after another, each after the screen shows what the one before did."""
+        """Press keys one by one, each after the screen shows the effect of the one before."""
         for key in keys:
             self.send(key)
             self.settle()

@@ -1,10 +1,10 @@
-"""From nothing to test-uv's output: copy the template, install what it pins and run it.
+"""Try the template: copy it, install the project and run test-uv.
 
     uv run scripts/try.py [FOLDER] [COPIER OPTION...]
 
 Without FOLDER the project goes to a new temporary folder; options such as `--data accelerator=cu126` go to
-`copier copy`. Where PyTorch's own index is out of reach, the wheel of torch that pip finds offline (in a
-find-links folder of its configuration) is put into a folder that serves as a local mirror.
+`copier copy`. If PyTorch's index cannot be reached, the wheel of torch that pip finds offline (in a find-links
+folder of its configuration) goes into a folder that serves as a mirror.
 """
 
 import json
@@ -57,7 +57,7 @@ def local_mirror(folder: Path) -> dict[str, str]:
     found = subprocess.run([*pip, "--dest", folder, "torch"], capture_output=True, text=True)
     if found.returncode:
         sys.exit(
-            f"try.py: {INDEX} is out of reach and pip finds no wheel of torch without it:\n{found.stderr}"
+            f"try.py: {INDEX} cannot be reached, and pip finds no wheel of torch without it:\n{found.stderr}"
         )
     (wheel,) = folder.glob("*.whl")
     _, version, _, tags = parse_wheel_filename(wheel.name)

@@ -2,8 +2,8 @@
 
     uv run scripts/versions.py lowest|newest [PYTEST ARGUMENT...]
 
-Without arguments for pytest, the tests of rendered files. The lowest versions are where they are enforced: Copier's
-in copier.yml, uv's in rules/derived.jinja, from where it goes into projects. The environment is a temporary one.
+Without arguments for pytest, it runs the tests of rendered files. Copier's lowest version is in copier.yml, uv's in
+rules/derived.jinja, which puts it into projects. The environment is temporary.
 """
 
 import os

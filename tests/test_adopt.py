@@ -201,7 +201,7 @@ def test_a_diff_is_shown_first_and_adopting_twice_changes_nothing(
     after = contents(folder)
     again = adopt(folder, "--write")
     assert again.status == 0
-    assert again.out.startswith("This project is adopted already. To change it: uvx copier update")
+    assert again.out.startswith("This project is already adopted. To change it: uvx copier update")
     assert contents(folder) == after
 
 
@@ -410,20 +410,20 @@ REFUSED: dict[str, tuple[dict[str, str | None], str]] = {
     "mixed": ({"pyproject.toml": PLAIN.replace("\n", "\r\n", 3)}, "mixes LF and CRLF"),
     "URL": ({"pyproject.toml": PLAIN.replace("torch>=2.7.0", "torch @ https://example.com/torch-2.7.0-py3-none-any.whl")}, "torch is required by URL"),
     "git": ({"pyproject.toml": PLAIN + '[tool.uv.sources]\ntorch = { git = "https://example.com/torch" }\n'}, 'torch comes from { git = "https://example.com/torch" }'),
-    "extra": ({"pyproject.toml": PLAIN + '[tool.uv.sources]\ntorch = [{ index = "a", extra = "cpu" }]\n'}, "`switch_to` makes groups of others"),
+    "extra": ({"pyproject.toml": PLAIN + '[tool.uv.sources]\ntorch = [{ index = "a", extra = "cpu" }]\n'}, "`switch_to` makes groups for others"),
     "conflicts": ({"pyproject.toml": PLAIN + f'[project.optional-dependencies]\na = ["torch==2.7.1"]\nb = []\n{UV}conflicts = [[{{ extra = "a" }}, {{ extra = "b" }}]]\n'}, "extra a has torch==2.7.1 and is in conflicts"),
     "group": ({"pyproject.toml": PLAIN + '[dependency-groups]\ncpu = ["six"]\n'}, "the group cpu is named like an accelerator"),
     "all groups": ({"pyproject.toml": PLAIN + f'{UV}default-groups = "all"\n'}, 'default-groups in [tool.uv] is "all"'),
     "override": ({"pyproject.toml": PLAIN + f'{UV}override-dependencies = ["torch==2.7.1"]\n'}, "override-dependencies has torch==2.7.1"),
     "default index": ({"pyproject.toml": PLAIN + f'{UV}index-url = "https://example.com/simple"\n'}, "leave --data pypi_mirror= out"),
-    "nightly": ({"pyproject.toml": PLAIN + '[[tool.uv.index]]\nurl = "https://download.pytorch.org/whl/nightly/cpu"\n'}, "builds that are no release"),
+    "nightly": ({"pyproject.toml": PLAIN + '[[tool.uv.index]]\nurl = "https://download.pytorch.org/whl/nightly/cpu"\n'}, "builds that are not releases"),
     "pytorch": ({"pyproject.toml": PLAIN + '[[tool.uv.index]]\nname = "pytorch"\nurl = "https://example.com/simple"\n'}, "is called pytorch"),
     "dotted": ({"pyproject.toml": PLAIN + "[tool]\nuv.package = false\n"}, "uv.… as dotted keys"),
-    "bad requirement": ({"pyproject.toml": PLAIN.replace("matplotlib>=3.10", "matplotlib=>3.10")}, "what uv does not take"),
-    "bad Python": ({"pyproject.toml": PLAIN.replace(">=3.12", "3.12+")}, "what uv does not take"),
-    "workflows": ({".github/workflows/test.yml": "on: push\n"}, "there is .github/workflows"),
+    "bad requirement": ({"pyproject.toml": PLAIN.replace("matplotlib>=3.10", "matplotlib=>3.10")}, "that uv does not accept"),
+    "bad Python": ({"pyproject.toml": PLAIN.replace(">=3.12", "3.12+")}, "that uv does not accept"),
+    "workflows": ({".github/workflows/test.yml": "on: push\n"}, ".github/workflows exists"),
     "old Python": ({"pyproject.toml": PLAIN.replace(">=3.12", "<3.10")}, "the template knows Python 3.10 to"),
-    "no release": ({"pyproject.toml": PLAIN.replace("torch>=2.7.0", "torch<1.13")}, "no release of PyTorch that the template knows"),
+    "no release": ({"pyproject.toml": PLAIN.replace("torch>=2.7.0", "torch<1.13")}, "the template knows no release of torch"),
     "old release": ({"pyproject.toml": PLAIN.replace("torch>=2.7.0", "torch==2.4.1+cu126")}, "torch 2.4.1 has no cu126 build: use torch_version="),
     "members": ({"pyproject.toml": PROJECTS["workspace"], **{f"packages/{name}/pyproject.toml": f'[project]\nname = "{name}"\nversion = "0"\ndependencies = ["torch"]\n' for name in ("leaf", "bud")}}, "several members need PyTorch (bud, leaf)"),
     "container": ({}, "use container=none: a Dockerfile is for projects that began with the template"),
@@ -458,7 +458,7 @@ def test_state_of_git_is_refused(adopt: Callable[..., Done], project: Callable[.
     folder = make("src", project("flat").parent / "bare")
     assert "git init" in adopt(folder, "--write").err
     run("git", "init", "--quiet", cwd=folder)
-    assert "git does not know pyproject.toml" in adopt(folder, "--write").err
+    assert "git does not track pyproject.toml" in adopt(folder, "--write").err
     commit(folder)
     (folder / "notes.txt").touch()
     assert "git stash --include-untracked" in adopt(folder, "--write").err

@@ -51,7 +51,7 @@ def test_check_says_in_one_line_that_the_table_is_stale(
     edit(data / "mirrors.yml", "label: Aliyun", "label: aliyun")
     stale = compiled("--check")
     assert stale.returncode == 1
-    assert stale.stderr == "compile: builds.json is not what data/ gives: run scripts/compile.py\n"
+    assert stale.stderr == "compile: builds.json is outdated: run scripts/compile.py\n"
     assert compiled("--check").returncode == 1  # it wrote nothing
 
 
@@ -170,8 +170,8 @@ def test_the_menu_begins_with_what_has_the_newest_torch() -> None:
         ("builds", "cpu: [windows-x86_64]", "cpu: windows-x86_64", "/wheels/cpu: 'windows-x86_64' is not of type 'array'"),
         ("builds", '["3.11", "3.12"', "[3.11, 3.12", "/pythons/0: 3.11 is not of type 'string'"),
         ("builds", "  torchvision: 0.29.2\n", "  torchvisoin: 0.29.2\n", "'torchvisoin' was unexpected"),
-        ("builds", "\n2.14.0:", "\n2.14.1:", "2.14.1 stands there twice"),
-        ("builds", "\n2.15.0:", "\n2.13.9:", "the newest release has to stand first"),
+        ("builds", "\n2.14.0:", "\n2.14.1:", "2.14.1 is there twice"),
+        ("builds", "\n2.15.0:", "\n2.13.9:", "the newest release must be first"),
         ("builds", "  triton: {rocm: triton-rocm, xpu: triton-xpu}\n", "", "triton names a package for [] and there are builds for ['rocm', 'xpu']"),
         ("builds", "2.15.0:", "2.15.0: [", "builds.yml cannot be read"),
         ("companions", "  0.28.0:", "  0.99.0:", "torchvision 0.99.0 belongs to no release in builds.yml"),
@@ -182,7 +182,7 @@ def test_the_menu_begins_with_what_has_the_newest_torch() -> None:
         ("mirrors", "format: flat", "format: round", "'round' is not one of ['simple', 'flat']"),
         ("accelerators", '"13": {linux', '"14": {linux', "cu130: drivers/cuda lacks the major release of CUDA 13.0"),
         ("accelerators", "checked: 2026-11-23", "checked: last week", "accelerators.yml: drivers/checked"),
-        ("accelerators", "family: xpu", "family: cpu", "families have to stand together"),
+        ("accelerators", "family: xpu", "family: cpu", "accelerators must be grouped by family"),
         ("platforms", "system: windows", "system: dos", "'dos' is not one of"),
         ("cards", 'codename: Battlemage, kind: desktop, menu: true, torch: "2.7"', 'codename: Battlemage, kind: desktop, menu: true, torch: "1.7"', "cards.yml: Arc B: builds.yml has no torch 1.7"),
         ("cards", '- torch: ["2.5"]\n      architectures: [gfx900', '- torch: ["2.5"]\n      architectures: [gfx901', "cards.yml: gfx900: torch 2.5.1 for rocm6.1 breaks the order of releases"),

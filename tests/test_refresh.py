@@ -401,7 +401,7 @@ def test_without_metadata_the_release_before_tells(place: Place) -> None:
         )
     done = place.refresh("--write")
     assert done.stdout.splitlines()[0].startswith(f"{NEXT}: new release, with torchvision {companion} and ")
-    assert f"refresh: {NEXT}: torchvision {companion} is a guess, since no metadata tells\n" in done.stderr
+    assert f"refresh: {NEXT}: torchvision {companion} is a guess, since there is no metadata\n" in done.stderr
     entry = yaml.safe_load(place.builds.read_text())[NEXT]
     assert entry["triton"] == {
         "xpu": next(row["triton"]["xpu"] for row in BUILDS.values() if "triton" in row)
@@ -498,8 +498,8 @@ BROKEN = {
     "503": ("cu126/torch", lambda whole: 503, "answers 503"),
     "403": ("cu126/torch", lambda whole: 403, "is missing or lists no wheel"),
     "no links": ("cu126/torch", lambda whole: b"<html><body>Sign in</body></html>", "lists no wheel"),
-    "empty": ("cu126/torch", lambda whole: b"", "breaks off"),
-    "truncated": ("cu126/torch", lambda whole: whole[:-4000], "breaks off"),
+    "empty": ("cu126/torch", lambda whole: b"", "is cut off"),
+    "truncated": ("cu126/torch", lambda whole: whole[:-4000], "is cut off"),
     "half": (
         "cu126/torch",
         lambda whole: without(whole, "2.7", "2.8", "2.9"),

@@ -58,7 +58,7 @@ def test_notes_are_the_section_of_the_tag(repository: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "annotated", "says"),
     [
-        ("v0.2.0", False, "v0.2.0 is no annotated tag"),
+        ("v0.2.0", False, "v0.2.0 is not annotated"),
         ("v0.3.0", True, r"no section `## [0.3.0] - YYYY-MM-DD`"),
         ("v0.2", True, "no section"),
         ("v01.0", True, "for example v0.2.0"),

@@ -26,9 +26,9 @@ from .writing import take_back, write
 
 ANSWERS = ".copier-answers.yml"
 ANSWERS_BESIDE = ".copier-answers.torch-uv-template.yml"
-"""The answers file where another template has the usual one."""
+"""The answers file if another template has the usual one."""
 ASKED = ("python_version", "accelerator", "mirror", "mirror_url")
-"""What people in a terminal are asked if the project does not tell."""
+"""The questions in a terminal, if the project does not answer them."""
 PROBE = "import torch; print(torch.__version__, torch.cuda.is_available(), torch.ones(2).sin())"
 
 
@@ -43,7 +43,8 @@ def adopt(
         print(f"adopt: {refusal}", file=sys.stderr)
     except (InvalidRequirement, InvalidSpecifier) as error:
         print(
-            f"adopt: pyproject.toml has what uv does not take: {str(error).splitlines()[0]}", file=sys.stderr
+            f"adopt: pyproject.toml has a requirement that uv does not accept: {str(error).splitlines()[0]}",
+            file=sys.stderr,
         )
     return 2
 
@@ -51,15 +52,15 @@ def adopt(
 def adopt_into(
     folder: Path, new: Path, template: str, version: str, clone: Path, data: Mapping[str, str], writes: bool
 ) -> int:
-    """Do it with the folder `new`, which takes what is rendered."""
+    """Adopt the project; the folder `new` is for rendered files."""
     if git("rev-parse", "--show-toplevel", cwd=folder) and take_back(folder):
-        print("An earlier run was interrupted; what it left is taken back.\n")
+        print("An earlier run was interrupted; its changes are undone.\n")
     answers_file = ANSWERS
     for file in sorted(folder.glob(".copier-answers*.yml")):
         answers = yaml.safe_load(file.read_text("utf-8")) or {}
         if {"accelerator", "torch_version", "mirror"} <= answers.keys():
             how = "adopted" if answers.get("adopted") else "made from the template"
-            print(f"This project is {how} already. To change it: {update(file.name)}")
+            print(f"This project is already {how}. To change it: {update(file.name)}")
             return 0
         answers_file = ANSWERS_BESIDE
     check_folder(folder)
@@ -68,14 +69,14 @@ def adopt_into(
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
     found = infer(project, data, interactive)
     if line_end == "\r\n" and git("ls-files", "--eol", "pyproject.toml", cwd=folder).startswith("i/crlf"):
-        # Updates compare with lines that end with LF, and uv writes the file so as soon as it adds something.
+        # Updates compare with LF lines, and uv writes LF as soon as it adds something.
         line_end = "\n"
         found.notes.append(
-            "lines of pyproject.toml end with CRLF in git, and with LF from now on, as `uv add` writes them"
+            "pyproject.toml has CRLF line ends in git, and LF from now on, as `uv add` writes them"
         )
     package, reason = project.package()
     if answers_file != ANSWERS:
-        package, reason = "", f"no test-uv: it looks for answers in {ANSWERS}, which another template has"
+        package, reason = "", f"no test-uv: it reads {ANSWERS}, which belongs to another template"
     found.add("package_path", package, reason)
     package = str(found.answers["package_path"])
     answers = render(template, version, new, found, answers_file, interactive)
@@ -90,9 +91,9 @@ def adopt_into(
             way_out = (
                 "--data package_path= leaves test-uv out" if "test_uv" in name else "leave --data ci= out"
             )
-            raise Refusal(f"{name} is there already: {way_out}")
+            raise Refusal(f"{name} already exists: {way_out}")
         if name in ignored:
-            raise Refusal(f"git ignores {name}: take it out of .gitignore")
+            raise Refusal(f"git ignores {name}: remove it from .gitignore")
     bom = "\ufeff" if (folder / "pyproject.toml").read_bytes().startswith(b"\xef\xbb\xbf") else ""
     (new / "pyproject.toml").write_bytes((bom + text.replace("\n", line_end)).encode())
     machines = tomllib.loads(lean)["tool"]["uv"]["environments"]
@@ -106,7 +107,7 @@ def adopt_into(
     print("\n".join(diff), end="\n\n")
     print("New files:", ", ".join(name for name in names if name != "pyproject.toml"))
     if not writes:
-        print("\nNothing is written yet: --write does it.")
+        print("\nNothing is written yet: --write makes the change.")
         return 1
     write(folder, new, names)
     print(next_steps(project, lean, command, package, answers_file))
@@ -134,7 +135,7 @@ def read(folder: Path, clone: Path) -> tuple[Project, str]:
         "ls-files", "--eol", "pyproject.toml", cwd=folder
     ):
         raise Refusal(
-            "pyproject.toml mixes LF and CRLF: `git add --renormalize .` or your editor makes them one"
+            "pyproject.toml mixes LF and CRLF: fix that by `git add --renormalize .` or in your editor"
         )
     table = json.loads((clone / "rules/builds.json").read_bytes())
     return Project(folder, text.replace("\r\n", "\n"), document, table, locked), line_end
@@ -160,7 +161,7 @@ def render(
         raise Refusal(said[-1]) from error
     answers: dict[str, Any] = yaml.safe_load((new / answers_file).read_text("utf-8"))
     if "_commit" not in answers:
-        raise Refusal(f"{template} is no git repository, so that updates would not find its versions")
+        raise Refusal(f"{template} is not a git repository, so updates would not find its versions")
     return answers
 
 
@@ -191,8 +192,8 @@ def next_steps(project: Project, lean: str, command: str, package: str, answers_
     pin = python_to_pin(project, lean)
     return f"""
 It is written. Next:
-{f"{chr(10)}    uv python pin {pin}  # or another that uv.lock is for" if pin else ""}
-    uv sync  # resolves what has to change, installs
+{f"{chr(10)}    uv python pin {pin}  # or another Python that uv.lock covers" if pin else ""}
+    uv sync  # locks what has to change, and installs it
     {check}
     git add --all && git commit --message "Adopt torch-uv-template"
 
@@ -201,7 +202,7 @@ To undo it before the commit: git stash --include-untracked"""
 
 
 def python_to_pin(project: Project, lean: str) -> str:
-    """The Python to pin where uv could take one that uv.lock is not for: it looks at requires-python alone."""
+    """The Python to pin if uv could choose one that uv.lock does not cover: it reads requires-python alone."""
     bounds = re.findall(
         r"python_version ([<>=!]+) '([0-9.]+)'", tomllib.loads(lean)["tool"]["uv"]["environments"][0]
     )

@@ -1,4 +1,4 @@
-"""What a project tells of the answers to the template's questions."""
+"""The answers that a project gives to the template's questions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .project import Project, Refusal
 
 @dataclass
 class Findings:
-    """Answers that the project gives, with where from, and what else there is to say."""
+    """Answers of the project, where each comes from, and notes."""
 
     answers: dict[str, Any] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class Findings:
 
 
 def infer(project: Project, given: Mapping[str, str], interactive: bool) -> Findings:
-    """Find out what the template asks for, from the lock first, then from pyproject.toml."""
+    """Find the answers, first in the lock, then in pyproject.toml."""
     found = Findings()
     for name, value in given.items():
         found.add(name, value, "--data")
@@ -38,12 +38,12 @@ def infer(project: Project, given: Mapping[str, str], interactive: bool) -> Find
         raise Refusal(f"ci={given['ci']} is for new projects: use ci=github, or leave it out")
     if given.get("ci") == "github" and workflows.exists():
         raise Refusal(
-            "ci=github is for projects without workflows, and there is .github/workflows: leave it out"
+            "ci=github is for projects without workflows, but .github/workflows exists: leave it out"
         )
     found.add("adopted", True, "")
     metadata = project.document["project"]
     found.add("project_name", metadata["name"], "[project]")
-    found.add("ci", "none", "the project's own is left alone")
+    found.add("ci", "none", "the project keeps its own")
     infer_mirror(project, found)
     infer_accelerator(project, found)
     infer_release(project, found, interactive)
@@ -84,7 +84,7 @@ def infer_accelerator(project: Project, found: Findings) -> None:
 
 
 def accelerator_in(project: Project, url: str) -> str:
-    """The accelerator that a URL names."""
+    """The accelerator in a URL."""
     return next((part for part in reversed(url.split("/")) if part in project.table["accelerators"]), "")
 
 
@@ -142,8 +142,8 @@ def infer_release(project: Project, found: Findings, interactive: bool) -> None:
         found.add("torch_version", version, f"torch{public}")
     if "torch_version" not in found.answers:
         raise Refusal(
-            f"no release of PyTorch that the template knows is for {accelerator} and torch{public}: "
-            "change the requirement, or take another by --data torch_version="
+            f"the template knows no release of torch{public} for {accelerator}: "
+            "change the requirement, or choose another release by --data torch_version="
         )
 
 
@@ -160,7 +160,7 @@ def infer_python(project: Project, found: Findings) -> None:
         older = re.search(r">=?\s*([0-9.]+)", allowed or "")
         if having and older and Version(older[1]) < Version(python):
             found.notes.append(
-                f"requires-python stays {allowed}, and uv.lock is for Python {python} and newer, where this torch has wheels"
+                f"requires-python stays {allowed}, but uv.lock covers Python {python} and newer, which have wheels of this torch"
             )
 
 
@@ -188,7 +188,7 @@ def infer_platforms(project: Project, found: Findings) -> None:
 
 
 def infer_people(metadata: Mapping[str, Any], found: Findings) -> None:
-    """Answers that an adopted project stores and does not print: its own metadata stays as it is."""
+    """Answers that an adopted project only stores: its own metadata stays the same."""
     plain = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+")
     license_ = metadata.get("license", "")
     text = license_ if isinstance(license_, str) else str(license_.get("text", ""))

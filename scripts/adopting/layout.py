@@ -17,7 +17,7 @@ from .toml_text import TOKEN, Item, Section, comments_of, entries_of, sections_o
 KEEPER = "torch-uv-template"
 """The key after the template's sources."""
 SHARED = ("constraint-dependencies", "default-groups", "conflicts")
-"""Lists in [tool.uv] in which the template's entries come first and the project's follow."""
+"""Lists in [tool.uv] that have the template's entries first, then the project's."""
 GROUPS, SETTINGS, INDEXES, SOURCES, UNDATED = (
     ("dependency-groups",),
     ("tool", "uv"),
@@ -30,7 +30,7 @@ ORDER = (GROUPS, SETTINGS, INDEXES, SOURCES, UNDATED)
 
 
 def adopted(project: Project, lean: str, command: str = "") -> tuple[str, list[str]]:
-    """Put what the template prints into a project's pyproject.toml; return the text and what was loosened.
+    """Put the template's parts into a project's pyproject.toml; return the text and the loosened requirements.
 
     `lean` is the template's own pyproject.toml, `command` the module of test-uv, if it can be a script.
     """
@@ -40,7 +40,7 @@ def adopted(project: Project, lean: str, command: str = "") -> tuple[str, list[s
         add_script(sections, command)
     for section in sections:
         if section.path == ("tool",) and section.named("uv"):
-            raise Refusal("[tool] has uv.… as dotted keys: write [tool.uv] as a table of its own")
+            raise Refusal("[tool] has uv.… as dotted keys: write [tool.uv] as its own table")
     ours = lean_parts(lean)
     indexes = take_indexes(project, sections)
     theirs: dict[tuple[str, ...], list[Item]] = {
@@ -65,7 +65,7 @@ def lean_parts(lean: str) -> dict[tuple[str, ...], list[Section]]:
 
 
 def loosen(project: Project, sections: list[Section], lean: dict[str, Any]) -> list[str]:
-    """Take exact versions, and ranges that the pin is not in, out of requirements: the pin is a constraint now."""
+    """Remove exact versions, and ranges that exclude the pin, from requirements: the pin is a constraint now."""
     pins = {}
     for string in lean["tool"]["uv"]["constraint-dependencies"]:
         pins[Requirement(string).name] = Requirement(string).specifier
@@ -236,7 +236,7 @@ def merge(sections: list[Section], path: tuple[str, ...], ours: Section, taken: 
 
 
 def place(sections: list[Section], parts: dict[tuple[str, ...], list[Section]]) -> None:
-    """Add the tables that a project lacks, and move those of the template's that stand in the wrong order."""
+    """Add the tables that a project lacks, and move the template's tables that are in the wrong order."""
     here = {
         path: [section for section in sections if section.path == path] for path in ORDER if path != INDEXES
     }
@@ -269,7 +269,7 @@ def place(sections: list[Section], parts: dict[tuple[str, ...], list[Section]]) 
 
 
 def move(sections: list[Section], block: list[Section], at: int) -> None:
-    """Put tables to a place, with an empty line before and after."""
+    """Move tables to a place, with an empty line before and after."""
     before = sections[at] if at < len(sections) else None
     for section in block:
         if section in sections:
@@ -284,7 +284,7 @@ def move(sections: list[Section], block: list[Section], at: int) -> None:
 
 
 def space_out(sections: list[Section], at: int) -> None:
-    """See that an empty line stands before a table."""
+    """Put an empty line before a table, if there is none."""
     previous = sections[at - 1]
     if previous.text and not previous.text.endswith("\n\n"):
         previous.items.append(Item((), "\n"))
@@ -308,13 +308,11 @@ def prove(project: Project, text: str, lean: str, command: str) -> None:
     lost = comments_of(project.text) - comments_of(text)
     kept = [comment for comment in lost if comment not in gone_comments(project)]
     if kept:
-        raise Refusal(
-            f"the comment {kept[0]!r} would be lost: move it out of what PyTorch's index is written in"
-        )
+        raise Refusal(f"the comment {kept[0]!r} would be lost: move it away from PyTorch's index")
 
 
 def gone_comments(project: Project) -> set[str]:
-    """Comments within what is taken out."""
+    """Comments within the removed parts."""
     removed = []
     urls = [index["url"] for index in project.removable()]
     for section in sections_of(project.text):
@@ -336,7 +334,7 @@ def gone_comments(project: Project) -> set[str]:
 
 
 def loose(project: Project, document: dict[str, Any]) -> None:
-    """Take the versions of PyTorch's packages out of requirements."""
+    """Remove the versions of PyTorch's packages from requirements."""
     for strings in requirement_lists(document).values():
         for at, string in enumerate(strings):
             if isinstance(string, str):
@@ -347,7 +345,7 @@ def loose(project: Project, document: dict[str, Any]) -> None:
 
 
 def rest_of_before(project: Project) -> dict[str, Any]:
-    """A project's document without what the template takes over."""
+    """A project's document without the parts that the template replaces."""
     document = copy.deepcopy(project.document)
     loose(project, document)
     uv = document.setdefault("tool", {}).setdefault("uv", {})
@@ -380,7 +378,7 @@ def rest_of_before(project: Project) -> dict[str, Any]:
 def rest_of_after(
     project: Project, document: dict[str, Any], ours: dict[str, Any], command: str
 ) -> dict[str, Any]:
-    """The new document without what the template prints; it has to have all of that."""
+    """The new document without the template's parts, which must all be there."""
     document = copy.deepcopy(document)
     uv, owned = document["tool"]["uv"], ours["tool"]["uv"]
     for key in SHARED:
@@ -409,7 +407,7 @@ def rest_of_after(
 
 
 def differences(one: dict[str, Any], other: dict[str, Any], where: str = "") -> set[str]:
-    """Names of what differs."""
+    """The names of keys that differ."""
     found: set[str] = set()
     for key in one.keys() | other.keys():
         mine, theirs = one.get(key), other.get(key)

@@ -1,4 +1,4 @@
-"""A project that exists already: what is in it, and why it cannot be adopted."""
+"""An existing project: what is in it, and why it cannot be adopted."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Project:
         }
 
     def requirements(self) -> Iterator[Requirement]:
-        """What the project requires, wherever it says so."""
+        """All requirements of the project, in every table."""
         for strings in requirement_lists(self.document).values():
             for string in strings:
                 with contextlib.suppress(InvalidRequirement, TypeError):  # TypeError: { include-group = … }
@@ -74,7 +74,7 @@ class Project:
         ]
 
     def mirror_of(self, url: str) -> tuple[str, str, str] | None:
-        """The mirror that a URL is of, as answers mirror and mirror_url, and the accelerator; None if it is none."""
+        """A URL's mirror, as answers mirror and mirror_url, and its accelerator; None if it is no known mirror."""
         bare = url.rstrip("/")
         for name, mirror in self.table["mirrors"].items():
             base = mirror["url"].partition("{accelerator}")[0]
@@ -84,7 +84,7 @@ class Project:
         return None
 
     def indexes(self) -> list[dict[str, Any]]:
-        """PyTorch's indexes: mirrors that the template knows, and what torch is sent to."""
+        """PyTorch's indexes: known mirrors, and those in the sources of PyTorch's packages."""
         used = {source.get("index") for name in self.names for source in self.sources.get(name, [])}
         return [
             index
@@ -93,7 +93,7 @@ class Project:
         ]
 
     def removable(self) -> list[dict[str, Any]]:
-        """Indexes that the template prints instead: PyTorch's that have nothing else to serve, and a mirror of PyPI."""
+        """Indexes that the template replaces: PyTorch's that serve nothing else, and a mirror of PyPI."""
         others = {
             source.get("index")
             for name, sources in self.sources.items()
@@ -109,7 +109,7 @@ class Project:
         return found + (default if self.pypi_mirror() else [])
 
     def pythons(self) -> list[str]:
-        """The Pythons that the template knows and the project runs on, the oldest first."""
+        """The known Pythons that the project allows, the oldest first."""
         pythons: list[str] = self.table["pythons"]
         chosen = self.folder / ".python-version"
         if allowed := self.document["project"].get("requires-python"):
@@ -129,7 +129,7 @@ class Project:
         return [python for python in pythons if re.search(rf"\b{re.escape(python)}\b", text)] or pythons
 
     def package(self) -> tuple[str, str]:
-        """The folder of the package that test-uv can go into, if there is one, and why."""
+        """The folder of the package for test-uv, if there is one, and why."""
         name = re.sub("[-_.]+", "_", self.document["project"]["name"].lower())
         backend = self.uv.get("build-backend", {})
         if isinstance(module := backend.get("module-name"), str):
@@ -210,35 +210,35 @@ def git(*arguments: str, cwd: Path) -> str:
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder that is no uv project, or whose state git could not give back."""
+    """Refuse a folder that is not a uv project, or that git could not restore."""
     file = folder / "pyproject.toml"
     if not file.exists():
         if (folder / "requirements.txt").exists():
             raise Refusal(
-                "requirements.txt is no uv project: make one by `uv init --bare && uv add --requirements requirements.txt`, then come back"
+                "requirements.txt is not a uv project: make one by `uv init --bare && uv add --requirements requirements.txt`, then run this again"
             )
         raise Refusal(
             f"there is no pyproject.toml in {folder}: for a new project `uvx copier copy {HOME} NAME`"
         )
     if shutil.which("git") is None or not git("rev-parse", "--show-toplevel", cwd=folder):
         raise Refusal(
-            "the project is not in git, which undoes and updates need: `git init && git add . && git commit --message Start`"
+            "the project is not in git, but undo and updates need git: `git init && git add . && git commit --message Start`"
         )
     if not git("ls-files", "pyproject.toml", cwd=folder):
         raise Refusal(
-            "git does not know pyproject.toml: `git add pyproject.toml && git commit --message Start`"
+            "git does not track pyproject.toml: `git add pyproject.toml && git commit --message Start`"
         )
     if git("status", "--porcelain", cwd=folder):
-        raise Refusal(
-            "the tree has changes that are not committed: commit them, or `git stash --include-untracked`"
-        )
+        raise Refusal("there are uncommitted changes: commit them, or `git stash --include-untracked`")
     if (folder / "uv.toml").exists():
         raise Refusal(
             "uv.toml makes uv ignore [tool.uv] in pyproject.toml: move its settings there, then delete it"
         )
     hooks = folder / ".pre-commit-config.yaml"
     if hooks.exists() and "pyproject-fmt" in hooks.read_text("utf-8", errors="replace"):
-        raise Refusal("pyproject-fmt in .pre-commit-config.yaml reorders what updates look for: take it out")
+        raise Refusal(
+            "pyproject-fmt in .pre-commit-config.yaml reorders tables that updates depend on: remove it"
+        )
     for parent in folder.resolve().parents:
         with contextlib.suppress(OSError, tomllib.TOMLDecodeError):
             above = tomllib.loads((parent / "pyproject.toml").read_text("utf-8-sig"))
@@ -251,16 +251,14 @@ def check_folder(folder: Path) -> None:
 
 
 def check_project(project: Project) -> None:
-    """Refuse what cannot be routed well."""
+    """Refuse a project whose PyTorch cannot be routed well."""
     document, uv = project.document, project.uv
     if "project" not in document:
         if "poetry" in document.get("tool", {}):
             raise Refusal(
-                "pyproject.toml is Poetry's, without [project]: `uvx migrate-to-uv` converts it, then come back"
+                "pyproject.toml is Poetry's, without [project]: convert it by `uvx migrate-to-uv`, then run this again"
             )
-        raise Refusal(
-            "pyproject.toml has no [project]: `uv init --bare` makes a project of it, then come back"
-        )
+        raise Refusal("pyproject.toml has no [project]: add it by `uv init --bare`, then run this again")
     for key in (
         "conflicts",
         "constraint-dependencies",
@@ -275,24 +273,24 @@ def check_project(project: Project) -> None:
         for source in project.sources.get(name, []):
             if "index" not in source:
                 raise Refusal(
-                    f"{name} comes from {toml(source)}: take that out of [tool.uv.sources] for a release of PyTorch's"
+                    f"{name} comes from {toml(source)}: remove that from [tool.uv.sources], and PyTorch's index serves it"
                 )
             if "extra" in source or "group" in source:
                 raise Refusal(
-                    f"{name} has a source for an extra or group of yours: keep one build, and `switch_to` makes groups of others"
+                    f"{name} has a source for an extra or a group: keep one build, and `switch_to` makes groups for others"
                 )
         if any(requirement.url for requirement in project.required(name)):
             raise Refusal(f"{name} is required by URL: require {name} alone, and its index serves it")
     for string in uv.get("override-dependencies", []):
         if canonicalize_name(Requirement(string).name) in project.names:
-            raise Refusal(f"override-dependencies has {string}, against any pin: take it out")
+            raise Refusal(f"override-dependencies has {string}, which overrides every pin: remove it")
     for index in project.uv.get("index", []):
         if re.search("/(nightly|test)/", index["url"]):
             raise Refusal(
-                f"{index['url']} has builds that are no release, which the template does not know: take a release"
+                f"{index['url']} has builds that are not releases, and the template knows only releases: require a release"
             )
         if index.get("name") == "pytorch" and index not in project.removable():
-            raise Refusal(f"an index of yours is called pytorch and has {index['url']}: give it another name")
+            raise Refusal(f"another index is called pytorch ({index['url']}): rename it")
     used = {
         group for group in document.get("dependency-groups", {}) if group in project.table["accelerators"]
     }
@@ -303,22 +301,22 @@ def check_project(project: Project) -> None:
             for string in lists.get((*place, name), []):
                 if isinstance(string, str) and canonicalize_name(Requirement(string).name) in project.names:
                     raise Refusal(
-                        f"{kind} {name} has {string} and is in conflicts: take PyTorch out of it, and `switch_to` makes groups of builds"
+                        f"{kind} {name} has {string} and is in conflicts: remove PyTorch from it, and `switch_to` makes such groups"
                     )
     if used:
-        raise Refusal(f"the group {used.pop()} is named like an accelerator: give it another name")
+        raise Refusal(f"the group {used.pop()} is named like an accelerator: rename it")
     check_workspace(project)
 
 
 def check_workspace(project: Project) -> None:
-    """Refuse a workspace of which several members need PyTorch: pins of the root's do not bind what they publish."""
+    """Refuse a workspace if several members need PyTorch: the root's pins do not apply to what they publish."""
     needing = []
     for glob in project.uv.get("workspace", {}).get("members", []):
         for file in sorted(project.folder.glob(f"{glob}/pyproject.toml")):
             member = Project(file.parent, "", tomllib.loads(file.read_text("utf-8-sig")), project.table, {})
             if project.names & set(member.sources):
                 raise Refusal(
-                    f"{file.parent.name} has a source for PyTorch of its own: take it out of its [tool.uv.sources]"
+                    f"{file.parent.name} has its own source for PyTorch: remove it from its [tool.uv.sources]"
                 )
             if project.names & {canonicalize_name(requirement.name) for requirement in member.requirements()}:
                 needing.append(file.parent.name)

@@ -1,4 +1,4 @@
-"""The text of a TOML file, cut into tables and keys, so that it can be edited and the rest stay as it is."""
+"""The text of a TOML file, split into tables and keys, to edit some and keep the rest as it is."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Section:
         return self.lead + self.head + "".join(item.text for item in self.items)
 
     def named(self, *name: str) -> list[Item]:
-        """The keys that are called so, dotted ones included."""
+        """The keys with this name, dotted ones included."""
         return [item for item in self.items if item.name[: len(name)] == name]
 
 
@@ -68,7 +68,7 @@ def path_of(statement: str) -> tuple[str, ...]:
 
 
 def key_of(statement: str) -> str:
-    """What stands before `=`."""
+    """The text before `=`."""
     key = re.match(r"""\s*((?:"(?:\\.|[^"\\\n])*"|'[^'\n]*'|[^="'\n])+)=""", statement)
     assert key
     return key[1].strip()
@@ -97,7 +97,7 @@ def comments_of(text: str) -> Counter[str]:
 
 
 def entries_of(item: Item) -> str:
-    """What stands within the brackets of a key's array, with a comma at the end; a comment behind it comes along."""
+    """The text within the brackets of a key's array, with a comma at the end, and a comment behind the array."""
     value = item.text[item.text.index("=") + 1 :]
     depth, start, last, end, comma = 0, 0, 0, 0, True
     for token in TOKEN.finditer(value):

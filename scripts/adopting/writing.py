@@ -1,7 +1,7 @@
-"""Writing several files so that a project is as before or as after, whatever happens between.
+"""Write all files of a change or none, whatever happens in between.
 
-New content is first written next to git's own data. Then each file takes one rename, pyproject.toml last, with a journal
-of what is new. An error takes back what was done; what was killed is taken back by the next run.
+New content is first written next to git's own data. Then each file is renamed into place, pyproject.toml last; a
+journal lists the new files. After an error, the change is undone; after a kill, the next run undoes it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def write(folder: Path, new: Path, names: list[str]) -> None:
             shutil.copyfile(new / name, place)
             if (folder / name).exists():
                 shutil.copymode(folder / name, place)
-        names = sorted(names, key=lambda name: (folder / name).exists())  # what is there already comes last
+        names = sorted(names, key=lambda name: (folder / name).exists())  # existing files come last
         journal = stage / "journal"
         journal.write_text(json.dumps([name for name in names if not (folder / name).exists()]))
     except BaseException as error:
@@ -49,12 +49,12 @@ def write(folder: Path, new: Path, names: list[str]) -> None:
 
 
 def stage_of(folder: Path) -> Path:
-    """Where files wait, on the same disk and out of git's sight."""
+    """The folder where files wait, on the same disk and invisible to git."""
     return Path(folder, git("rev-parse", "--git-path", STAGE, cwd=folder).strip()).absolute()
 
 
 def take_back(folder: Path) -> bool:
-    """Take back what an earlier run did not finish; say whether there was anything.
+    """Undo the unfinished change of an earlier run; say whether there was one.
 
     pyproject.toml is replaced last: once it is, all is written.
     """
@@ -73,7 +73,7 @@ def take_back(folder: Path) -> bool:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let Ctrl+C and a polite kill wait."""
+    """Ignore Ctrl+C and SIGTERM for a while."""
     signals = [signal.SIGINT, signal.SIGTERM]
     before = [signal.signal(number, signal.SIG_IGN) for number in signals]
     try:
