@@ -376,7 +376,7 @@ def test_crlf_in_git_becomes_lf(
     folder = make("flat", tmp_path / "flat", PROJECTS["flat"].replace("\n", "\r\n"))
     commit(folder)
     done = adopt(folder, "--write")
-    assert "with LF from now on" in done.out
+    assert "and LF from now on" in done.out
     assert b"\r" not in (folder / "pyproject.toml").read_bytes()
 
 
@@ -477,7 +477,7 @@ def test_a_project_of_the_template_says_so(adopt: Callable[..., Done], render: C
     before = contents(folder)
     done = adopt(folder, "--write")
     assert done.status == 0
-    assert "made from the template already" in done.out
+    assert "already made from the template" in done.out
     assert contents(folder) == before
 
 
@@ -516,7 +516,7 @@ def test_another_template_keeps_its_answers(adopt: Callable[..., Done], project:
     assert after["tool"]["uv"].pop("index")[-1]["url"].endswith("cu130")
     del before["tool"]["uv"]["index"]
     assert after == before
-    assert "adopted already" in adopt(folder).out
+    assert "already adopted" in adopt(folder).out
 
 
 # What is inferred --------------------------------------------------------------------------------------------
