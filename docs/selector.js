@@ -25,7 +25,7 @@ export const siteOf = (table, mirror) => (mirror in table.pypi_mirrors ? mirror 
 
 const wheels = (table, version, python) => table.releases[version].wheels[python] ?? {};
 
-/** The candidate of the same family to take instead, the next newer one if there is one, else cpu. */
+/** What to use instead: the next newer candidate of the family, else an older one, else cpu. */
 function nearest(table, key, candidates) {
   const all = Object.keys(table.accelerators);
   const siblings = all.filter((other) => table.accelerators[other].family === table.accelerators[key].family);
@@ -120,7 +120,7 @@ function lacking(table, { python_version, accelerator, torch_version, companions
   return Object.fromEntries(rows.filter(([, missing]) => missing.length));
 }
 
-/** The platforms that a project is for: those with all wheels, of which a GPU's needs one that is no Mac. */
+/** The project's platforms: those with all wheels. A GPU build needs one that is not a Mac. */
 function environmentsOf(table, answers) {
   const { python_version, accelerator, torch_version, platforms } = answers;
   const onPypi = table.releases[torch_version].macos[python_version] ?? [];
@@ -254,7 +254,7 @@ export function commands(table, answers, language = "en") {
       return ` --data ${Array.isArray(value) ? `'${name}=${JSON.stringify(value).replaceAll(",", ", ")}'` : `${name}=${value}`}`;
     });
   const different = Object.keys(usual).filter((name) => JSON.stringify(answers[name]) !== JSON.stringify(usual[name]));
-  // A project keeps what is not named; its mirror of PyPI is not to stay behind.
+  // A project keeps answers that are not named, so the mirror of PyPI must be named too.
   const build = ["python_version", "accelerator", "torch_version", ...(different.includes("mirror") ? ["pypi_mirror"] : [])];
   const named = data(Object.keys(usual).filter((name) => build.includes(name) || different.includes(name))).join("");
   const readme = language === "zh" ? " --data language=zh" : "";
@@ -485,7 +485,7 @@ const TEXTS = {
     release: "Release of PyTorch",
     companions: "Companions",
     platforms: "Platforms",
-    dropping: "A platform that drops out gets an error from uv sync, never another build.",
+    dropping: "On a platform that drops out, uv sync stops with an error and installs no other build.",
     mirrors: "Mirrors",
     mirror: "PyTorch comes from",
     pypiMirror: "Everything else comes from",
@@ -507,7 +507,7 @@ const TEXTS = {
     blockTitle: "pyproject.toml, by hand",
     label: { copy: "Copy the command for a new project", update: "Copy the command for a project from this template", adopt: "Copy the command for a project without the template", block: "Copy the lines for pyproject.toml" },
     more: "A project keeps the answers that a command does not name. Several accelerators in one project (switch_to), CI, the license and the rest are questions of the template.",
-    matrixLead: "Every release since 2.1.0 and every accelerator, with the Pythons that have wheels. Macs take PyPI's wheels, whatever the accelerator.",
+    matrixLead: "Every release since 2.1.0 and every accelerator, with the Pythons that have wheels. Macs use PyPI's wheels for every accelerator.",
     find: "Filter",
     findHint: "cu126, 2.9, 3.14, aarch64 …",
     count: (shown, all) => `${shown} of ${all}`,
@@ -515,7 +515,7 @@ const TEXTS = {
     torch: "torch",
     nothing: "none",
     choose: (key, version) => `Choose torch ${version} for ${key}`,
-    foot: "What is seen here is one file, made from the facts of the template, which other tools may read too:",
+    foot: "This page is made from one file, which other tools may read too:",
     footLink: "what builds.json promises",
     footHref: "https://github.com/org/torch-uv-template/blob/HEAD/docs/builds.md",
     failure: (error) => `builds.json could not be read (${error}). Reload the page, or let the template ask: uvx copier copy ${TEMPLATE} myproj`,
@@ -691,7 +691,7 @@ class Page {
     this.gpus = gpusOf(table);
     this.state = fromLink(table, location.search);
     this.language = languageOf(location.search);
-    this.looked = {}; // question -> the choice that cannot be had whose reason is shown
+    this.looked = {}; // question -> the impossible choice whose reason is shown
     this.groups = {
       python_version: this.radios("python_version", [["", table.pythons]]),
       accelerator: this.radios("accelerator", this.families()),
