@@ -155,9 +155,7 @@ def gpus_of(accelerator: Data, newest: str, cards: Data) -> str:
     spans = []
     for kind in ("desktop", "data center"):
         names = list(dict.fromkeys(row["name"] for row in runs if row["kind"] == kind))
-        spans.append(
-            " to ".join(dict.fromkeys([names[-1], names[0]]))
-        )  # they stand from the newest to the oldest
+        spans.append(" to ".join(dict.fromkeys([names[-1], names[0]])))  # the newest is first
     return ", ".join(spans)
 
 

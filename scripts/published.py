@@ -23,7 +23,7 @@ from pypi_simple import (
     UnsupportedRepoVersionError,
 )
 
-PYPI = "pypi"  # stands beside the accelerators, for the index that macOS uses
+PYPI = "pypi"  # the index that macOS uses, in place of an accelerator
 OLDEST = Version("2.1.0")
 OLDEST_PYTHON = 10  # of Python 3
 TIMEOUT = 60  # seconds for a page
