@@ -223,7 +223,7 @@ def test_what_no_image_can_have_is_refused(render: Render, tmp_path: Path) -> No
 # Updates -----------------------------------------------------------------------------------------------------
 
 OWN_LINES = {
-    "# System packages that your code needs go here.\n": "RUN apt-get update && apt-get install --yes ffmpeg\n",
+    "# Install system packages for your code here.\n": "RUN apt-get update && apt-get install --yes ffmpeg\n",
     " /uv /usr/local/bin/\n": "RUN apt-get update && apt-get install --yes git build-essential\n",
     "COPY . .\n": "RUN touch src/mine\n",
     "USER 1000\n": "ENV HF_HOME=/data\nEXPOSE 8000\n",
