@@ -12,7 +12,7 @@ import pytest
 from uv import find_uv_bin
 
 LEFT_OUT = ("site-packages", "test", "tests", "config-*", "__pycache__", "*.a", "share", "idlelib", "tkinter")
-PROGRAMS = ("sh", "useradd", "touch")
+PROGRAMS = ("sh", "env", "touch", "useradd")
 SETTINGS = ("login.defs", "default/useradd", "pam.d", "ssl/certs/ca-certificates.crt")
 
 # Containers run without network on a root that nobody can write to, as the user of the image.
