@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from printed import macro
 from reading import answers
 from support import (
     NEWEST,
@@ -240,18 +241,27 @@ def lock(project: Path) -> str:
 
 
 @pytest.mark.parametrize("url", URLS)
+def test_what_uv_takes_for_a_url_is_no_problem(url: str) -> None:
+    for index in "pytorch", "pypi":
+        assert macro("mirrors", "url_problem", url, index, "") == ""
+
+
+@pytest.mark.parametrize("url", URLS)
 def test_what_uv_takes_for_a_url_is_rendered_exactly(render: Render, url: str) -> None:
     project = render(mirror="custom", mirror_url=url, pypi_mirror="custom", pypi_mirror_url=url)
     assert indexes(project) == [url, url]
     assert "TOML parse error" not in lock(project)
 
 
+@pytest.mark.parametrize("url", [url for url, _ in NO_URLS])
+def test_what_is_no_url_is_refused(url: str) -> None:
+    for index, example in {"pytorch": "whl/{accelerator}", "pypi": "simple"}.items():
+        reason = macro("mirrors", "url_problem", url, index, example)
+        assert reason.startswith(f"use https://example.com/{example} or /srv/wheels: ")
+
+
 @pytest.mark.parametrize(("url", "uv_refuses"), NO_URLS)
-def test_what_is_no_url_is_refused(render: Render, url: str, uv_refuses: bool) -> None:
-    for question, example in {"mirror": "whl/{accelerator}", "pypi_mirror": "simple"}.items():
-        message = refusal(render, **{question: "custom", f"{question}_url": url})
-        start = f"Validation error for question '{question}_url': use https://example.com/{example} or /srv/wheels: "
-        assert message.startswith(start)
+def test_what_uv_says_of_it(render: Render, url: str, uv_refuses: bool) -> None:
     project = render(mirror="custom", mirror_url="https://example.com/whl")
     file = project / "pyproject.toml"
     file.write_text(file.read_text().replace('"https://example.com/whl"', json.dumps(url)))
@@ -260,12 +270,12 @@ def test_what_is_no_url_is_refused(render: Render, url: str, uv_refuses: bool) -
 
 
 @pytest.mark.parametrize("url", ["https://me:secret@example.com/whl", "https://me@example.com", "http://:secret@[::1]/whl"])  # fmt: skip
-def test_credentials_are_refused_and_not_repeated(render: Render, url: str) -> None:
-    for question, index in {"mirror": "PYTORCH", "pypi_mirror": "PYPI"}.items():
-        message = refusal(render, **{question: "custom", f"{question}_url": url})
-        assert "leave the password out" in message
-        assert f"use UV_INDEX_{index}_USERNAME and UV_INDEX_{index}_PASSWORD, keyring or netrc" in message
-        assert "secret" not in message
+def test_credentials_are_refused_and_not_repeated(url: str) -> None:
+    for index in "pytorch", "pypi":
+        reason = macro("mirrors", "url_problem", url, index, "simple")
+        variables = f"UV_INDEX_{index.upper()}_USERNAME and UV_INDEX_{index.upper()}_PASSWORD"
+        assert reason.startswith(f"leave the password out and use {variables}, keyring or netrc: ")
+        assert "secret" not in reason
 
 
 # On a terminal of 80 columns ------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from printed import printed
-from support import COMPANIONS, PYTHONS, TABLE, copier, run
+from support import COMPANIONS, PYTHONS, TABLE, copier, default_release, run
 
 Render = Callable[..., Path]
 
@@ -268,6 +268,53 @@ def test_what_a_build_needs(
     markers = [marker.replace("'", "").split() for marker in table["tool"]["uv"]["environments"]]
     assert [f"{words[2]} {words[-1]}" for words in markers] == environments
     assert [str(Requirement(line)) for line in table["project"]["dependencies"]] == requirements
+
+
+def test_several_builds_are_groups_that_conflict() -> None:
+    """Each has its index, and the project's own comes last."""
+    keys, version = ["cu130", "cpu", "xpu"], default_release("xpu")
+    answers = {"torch_version": version, "accelerator": "cu130", "switch_to": ["cpu", "xpu"]}
+    table = tomllib.loads(printed("pyproject.toml", **answers))
+    torch, tool, elsewhere = f"torch=={version}", table["tool"]["uv"], "sys_platform != 'darwin'"
+    triton = f"{TABLE['releases'][version]['triton']['xpu']}; {elsewhere}"
+    groups = {key: [torch] for key in keys} | {"xpu": [torch, triton]}
+    assert {key: table["dependency-groups"][key] for key in keys} == groups
+    assert tool["conflicts"] == [[{"group": key} for key in keys]]
+    assert tool["default-groups"] == ["cu130", "dev"]
+    names = {"cpu": "pytorch-cpu", "xpu": "pytorch-xpu", "cu130": "pytorch"}
+    assert tool["index"] == [
+        {"name": name, "url": f"https://download.pytorch.org/whl/{key}", "explicit": True}
+        for key, name in names.items()
+    ]
+    assert tool["sources"]["torch"] == [
+        {"index": names[key], "group": key, "marker": elsewhere} for key in keys
+    ]
+    assert tool["sources"]["torchvision"] == [{"index": "pytorch", "marker": elsewhere}]  # not in a group
+    assert tool["sources"][triton.partition(";")[0]] == [
+        {"index": "pytorch-xpu", "group": "xpu", "marker": elsewhere}
+    ]
+    assert table["project"]["dependencies"] == ["numpy", "matplotlib"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "index"),
+    [
+        ({}, {}),
+        ({"pypi_mirror": "tuna"}, {"url": TABLE["pypi_mirrors"]["tuna"]["url"]}),
+        ({"pypi_mirror": "custom", "pypi_mirror_url": "https://e.com/simple"}, {"url": "https://e.com/simple"}),
+        ({"pypi_mirror": "custom", "pypi_mirror_url": "FOLDER"}, {"url": "FOLDER", "format": "flat"}),
+    ],
+    ids=["PyPI", "tuna", "simple", "flat"],
+)  # fmt: skip
+def test_the_index_in_place_of_pypi_comes_first(tmp_path: Path, answers: dict, index: dict) -> None:
+    (tmp_path / "any.whl").touch()
+    given, expected = (
+        {key: text.replace("FOLDER", str(tmp_path)) for key, text in row.items()} for row in (answers, index)
+    )
+    tool = tomllib.loads(printed("pyproject.toml", **given, platforms=["linux-x86_64"]))["tool"]["uv"]
+    assert tool["index"][:-1] == ([{"name": "pypi", "default": True} | expected] if expected else [])
+    assert tool["index"][-1]["name"] == "pytorch"
+    assert ("python-install-mirror" in tool) == (answers.get("pypi_mirror") == "tuna")
 
 
 def test_gitignore_keeps_the_lock_and_leaves_out_what_is_made(render: Render) -> None:

@@ -18,7 +18,14 @@ JINJA = SandboxedEnvironment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
-SHOWN = {"data": {}, "defaults": False, "settings": {"defaults": {}}, "os": "linux"}
+SHOWN = {
+    "data": {},
+    "defaults": False,
+    "settings": {"defaults": {}},
+    "os": "linux",
+    "overwrite": False,
+    "dst_path": "/no/such/folder",
+}
 """What Copier tells templates of a run in which people are asked."""
 BUILDS = TABLE | {"machine": {name: [] for name in TABLE["machine"]}}
 """The table, for a machine of which nothing is known."""
@@ -62,6 +69,12 @@ def context(**answers: Any) -> dict[str, Any]:
 def printed(file: str, **answers: Any) -> str:
     """Return a file of template/, by its path there, as it is for these answers."""
     return JINJA.get_template(f"template/{file}.jinja").render(context(**answers))
+
+
+def macro(file: str, name: str, *arguments: object, **answers: Any) -> str:
+    """Return what a macro of rules/ prints for these answers."""
+    module = JINJA.get_template(f"rules/{file}.jinja").make_module(context(**answers))
+    return getattr(module, name)(*arguments).strip()
 
 
 def menu(question: str, **answers: Any) -> dict[str, tuple[str, str]]:
