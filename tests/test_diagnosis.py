@@ -365,6 +365,10 @@ RULES = {
         Machine("cpu", companions={"torchcodec": no_codec(NO_LIBRARY.format("libavutil.so.60"), NO_LIBRARY.format("libc10_cuda.so"))}),
         True, ["since it is built for another accelerator (libc10_cuda.so: cannot open"], ["uv sync"],
     ),
+    "torchcodec for CUDA without NPP": (
+        Machine("cu126", gpus=[Gpu()], companions={"torchcodec": no_codec(NO_LIBRARY.format("libavutil.so.60"), NO_LIBRARY.format("libnppicc.so.12"))}),
+        True, ["since libnppicc.so.12: cannot open", "install NPP, which is in NVIDIA's CUDA Toolkit"], [],
+    ),
     "torchcodec of another CUDA by its version": (
         Machine(gpus=[Gpu()], companions={"torchcodec": BROKEN_WINDOWS}, versions={"torchcodec": "0.16.0+cpu"}),
         True, ["torchcodec 0.16.0+cpu does not work with torch 2.13.0+cu130, since it is for cpu"], ["uv sync"],

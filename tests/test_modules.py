@@ -39,7 +39,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_modules_are_small() -> None:
     lines = {file.name: len(file.read_text().splitlines()) for file in MODULES.iterdir() if file.is_file()}
     assert max(lines.values()) <= 200
-    assert sum(lines.values()) <= 840
+    assert sum(lines.values()) <= 841
     assert [name for name in lines if name.endswith(".jinja")] == ["constants.py.jinja"]
 
 

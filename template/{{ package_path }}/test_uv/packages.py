@@ -11,8 +11,8 @@ from .builds import Build, recorded
 from .findings import Finding, one_line
 
 OURS = "numpy", "torchvision", "torchaudio", "torchcodec"
+PAGE = "see docs/compiled-packages.md of torch-uv-template"
 OTHERS = "flash-attn", "xformers", "torchao", "bitsandbytes", "torch-scatter", "pyg-lib"
-DOCS = "docs/compiled-packages.md of torch-uv-template"
 FFMPEG = {  # program -> how it installs FFmpeg with its shared libraries
     "apt": "sudo apt install ffmpeg",
     "dnf": "sudo dnf install ffmpeg-free",
@@ -33,8 +33,8 @@ def check(package: str, build: Build, device: str, fix: str) -> Finding | None:
         return None
     what = f"{package} {version} does not work with torch {torch}"
     why, mend = (f"since it is for {other}", "") if other else why_not(error)
-    fix = f"see {DOCS}" if package in OTHERS else fix
-    return Finding(what, why, mend or fix, problem=bool(error))
+    mend = mend or (PAGE if package in OTHERS else fix)
+    return Finding(what, why, mend, problem=bool(error))
 
 
 def error_of(package: str, build: Build, device: str) -> BaseException | None:
@@ -87,4 +87,5 @@ def why_not(error: BaseException | None) -> tuple[str, str]:
         reason = rest[0]
     if re.search(r"\blib(cu|nv|c10_cuda|torch_cuda)", reason):
         reason = f"it is built for another accelerator ({reason})"
-    return f"since {reason}", ""
+    npp = "install NPP, which is in NVIDIA's CUDA Toolkit"  # and not in torch's wheels
+    return f"since {reason}", npp if re.search(r"\blibnpp", reason) else ""
