@@ -112,6 +112,7 @@ def copy_python(root: Path) -> None:
         Path(sys.base_prefix, "bin/python3"),
     ]
     listed = subprocess.run(["ldd", *binaries], capture_output=True, text=True).stdout
+    listed += subprocess.run(["ldconfig", "-p"], capture_output=True, text=True).stdout.partition("libstdc++.so.6 ")[2].split("\n")[0]  # fmt: skip
     for library in sorted(set(re.findall(r"(?:=> |^\t)(/\S+)", listed, re.MULTILINE))):
         if not library.startswith(sys.base_prefix):
             place = root / library.lstrip("/")
