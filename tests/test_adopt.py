@@ -426,7 +426,7 @@ REFUSED: dict[str, tuple[dict[str, str | None], str]] = {
     "no release": ({"pyproject.toml": PLAIN.replace("torch>=2.7.0", "torch<1.13")}, "the template knows no release of torch"),
     "old release": ({"pyproject.toml": PLAIN.replace("torch>=2.7.0", "torch==2.4.1+cu126")}, "torch 2.4.1 has no cu126 build: use torch_version="),
     "members": ({"pyproject.toml": PROJECTS["workspace"], **{f"packages/{name}/pyproject.toml": f'[project]\nname = "{name}"\nversion = "0"\ndependencies = ["torch"]\n' for name in ("leaf", "bud")}}, "several members need PyTorch (bud, leaf)"),
-    "container": ({}, "use container=none: a Dockerfile is for projects that began with the template"),
+    "container": ({}, "use container=none: an adopted project cannot have the template"),
 }  # fmt: skip
 """Projects: files beside or in place of those of a plain one, None for no file, and what the refusal says."""
 
