@@ -273,6 +273,8 @@ def _companion(name: str, error: str | BaseException) -> dict[str, types.ModuleT
     def call(first: Tensor | bytes, *others: object) -> Any:
         if error:
             raise error if isinstance(error, BaseException) else RuntimeError(error)
+        devices = {tensor.device for tensor in (first, *others) if isinstance(tensor, Tensor)}
+        assert len(devices) <= 1, "expected all tensors to be on the same device"
         return Tensor([1]) if name == "torchvision" else first
 
     def decoder(source: bytes) -> types.SimpleNamespace:
