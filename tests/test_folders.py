@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from printed import macro
 from reading import answers, pyproject
 from replica import Replica, stub_wheel
-from support import NEWEST, refusal, uv
+from support import NEWEST, TABLE, refusal, uv
 
 Render = Callable[..., Path]
 NOT_WINDOWS = pytest.mark.skipif(sys.platform == "win32", reason="paths are written otherwise there")
@@ -37,6 +38,98 @@ def wheels(tmp_path: Path) -> Callable[..., str]:
 
 def torch(python: str, *, version: str = "2.13.0+cpu", platform: str = LINUX, name: str = "torch") -> str:
     return f"{name}-{version}-cp{python}-cp{python}-{platform}"
+
+
+def test_a_folder_is_read_as_releases(wheels: Callable[..., str]) -> None:
+    """Less what it lacks: Pythons, platforms, and companions."""
+    vision, other, first = (
+        TABLE["releases"]["2.13.0"]["companions"]["torchvision"]["version"],
+        "2.12.0",
+        "2.13.0",
+    )
+    url = wheels(
+        torch("312"),
+        torch("312", platform=ARM, version=first),  # without a local version, as some for Arm
+        torch("311"),
+        torch("312", name="torchvision", version=f"{vision}+cpu"),
+        torch("312", version=f"{other}+cu126"),
+    )
+    found = json.loads(macro("folder", "releases_in", url))
+    assert {version: row["wheels"] for version, row in found.items()} == {
+        first: {"3.12": {"cpu": ["linux-x86_64", "linux-aarch64"]}, "3.11": {"cpu": ["linux-x86_64"]}}
+    }
+    lacks = {"3.12": {"cpu": ["linux-aarch64"]}, "3.11": {"cpu": ["linux-x86_64"]}}
+    assert found[first]["companions"]["torchvision"] == {"version": vision, "without": lacks}
+    found = json.loads(macro("folder", "releases_in", url, accelerator="cu126"))
+    assert {version: row["wheels"] for version, row in found.items()} == {
+        first: {"3.12": {"cu126": ["linux-aarch64"]}},
+        other: {"3.12": {"cu126": ["linux-x86_64"]}},
+    }
+
+
+@pytest.mark.parametrize("folder", ["wheels", "wh[1]", "we ird", "we%20ird"])
+def test_a_folder_is_told_from_a_url(wheels: Callable[..., str], tmp_path: Path, folder: str) -> None:
+    path = wheels(torch("312"), folder=folder)
+    escaped = path.replace(" ", "%20").replace("[", "%5B").replace("]", "%5D")
+    assert macro("folder", "folder_format", path) == "flat"
+    assert (macro("folder", "folder_format", f"file://{escaped}") == "flat") == ("%" not in folder)
+    assert macro("folder", "folder_format", f"{path}/missing") == ""
+    (tmp_path / folder / "torch").mkdir()
+    (tmp_path / folder / "torch/index.html").touch()
+    assert macro("folder", "folder_format", path) == "simple"
+
+
+def test_each_accelerator_may_have_its_folder(wheels: Callable[..., str]) -> None:
+    url = wheels(torch("312"), folder="whl/cpu").replace("/cpu", "/{accelerator}")
+    wheels(torch("312", version="2.13.0+cu126"), folder="whl/cu126")
+    assert json.loads(macro("folder", "accelerators_in", url)) == ["cpu", "cu126"]
+    found = json.loads(macro("folder", "releases_in", url))
+    assert found["2.13.0"]["wheels"] == {"3.12": {"cpu": ["linux-x86_64"], "cu126": ["linux-x86_64"]}}
+
+
+def test_xpu_takes_the_codec_of_the_cpu(wheels: Callable[..., str]) -> None:
+    codec = torch(
+        "312",
+        name="torchcodec",
+        version=f"{TABLE['releases']['2.13.0']['companions']['torchcodec']['version']}+cpu",
+    )
+    for key, lacks in ("xpu", {}), ("cu126", {"3.12": {"cu126": ["linux-x86_64"]}}):
+        url = wheels(torch("312", version=f"2.13.0+{key}"), codec, folder=key)
+        found = json.loads(macro("folder", "releases_in", url, accelerator=key))
+        assert found["2.13.0"]["companions"]["torchcodec"]["without"] == lacks
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "python", "says"),
+    [
+        ("cpu", "3.11", ""),
+        ("cpu", "3.13", "use python_version=3.11 or python_version=3.12: URL holds torch-2.12.0+cu126-cp312, torch-2.13.0+cpu-cp311, torch-2.13.0+cpu-cp312"),
+        ("cu126", "3.12", ""),
+        ("xpu", "3.12", "use accelerator=cu126 or accelerator=cpu: URL holds torch-2.12.0+cu126-cp312, torch-2.13.0+cpu-cp311, torch-2.13.0+cpu-cp312"),
+    ],
+)  # fmt: skip
+def test_what_a_folder_lacks_is_said(
+    wheels: Callable[..., str], accelerator: str, python: str, says: str
+) -> None:
+    url = wheels(torch("312"), torch("311"), torch("312", version="2.12.0+cu126"))
+    given = {"accelerator": accelerator, "python_version": python, "torch_version": "2.13.0"}
+    assert macro("folder", "folder_problem", url, **given) == says.replace("URL", url)
+
+
+def test_more_than_four_wheels_are_not_listed(wheels: Callable[..., str]) -> None:
+    url = wheels(*(torch("312", version=f"2.{number}.0+cu126") for number in range(4, 9)))
+    assert macro("folder", "folder_problem", url).endswith("torch-2.7.0+cu126-cp312, …")
+    (Path(url) / f"{torch('312', version='2.8.0+cu126')}.whl").unlink()
+    assert macro("folder", "folder_problem", url).endswith("torch-2.7.0+cu126-cp312")
+    assert macro("folder", "folder_problem", wheels("numpy", folder="other")).endswith("other holds no torch")
+
+
+def test_macos_takes_what_stands_for_pypi(wheels: Callable[..., str]) -> None:
+    url = wheels(torch("312", version="2.13.0", platform="macosx_14_0_arm64"))
+    given = {"python_version": "3.12", "torch_version": "2.13.0"}
+    both = ["macos-arm64", "macos-x86_64"]
+    assert json.loads(macro("folder", "torch_for_macos", url, both, **given)) == ["macos-arm64"]
+    assert json.loads(macro("folder", "torch_for_macos", "https://example.com", both, **given)) == both
 
 
 def test_one_wheel_decides_everything(render: Render, wheels: Callable[..., str]) -> None:
