@@ -138,7 +138,7 @@ def test_message_tells_what_is_left_out_and_why(
     chosen = answers.get("platforms", ["linux-x86_64", "linux-aarch64", "windows-x86_64", "macos-arm64"])
     table = tomllib.loads((tmp_path / "p/pyproject.toml").read_text())["tool"]["uv"]
     assert len(table["environments"]) == len(chosen) - len(left_out)
-    assert ("This build or torchcodec has no working wheels there" in message) == ("companions" in answers)
+    assert ("This build or torchcodec has no usable wheels there" in message) == ("companions" in answers)
     assert "\n\n\n" not in message.strip()
 
 
