@@ -109,7 +109,7 @@ def runs_on(capability: tuple[int, ...], archs: str) -> bool:
 
 
 def choose(driver: str, gpus: Sequence[tuple[int, ...]]) -> tuple[str, str]:
-    """Return the oldest CUDA for a driver, if known, and GPUs; and a driver to install."""
+    """Return the oldest CUDA for a driver, if known, and GPUs; and a driver to get."""
     needs = {
         accelerator: needed
         for accelerator, (needed, archs) in builds_here().items()
