@@ -104,7 +104,6 @@ def test_files(rendered: tuple[dict, Path]) -> None:
         "src/project/example.py",
         *(f"src/project/test_uv/{name}.py" for name in MODULES),
         "tests/test_example.py",
-        "tests/test_build.py",
     }
     if answers.get("license") != "none":
         expected.add("LICENSE")
