@@ -43,7 +43,7 @@ MODULES: dict[str, dict[str, tuple[str, ...]]] = {
         "rules/menus.jinja": ("tests/test_saved.py", "tests/test_menus.py", "-k", "not 80_columns"),
         "rules/menu.jinja": ("tests/test_menus.py", "tests/test_questions.py", "-k", "(test_menus and not 80_columns) or refusal_names"),
         "rules/mirrors.jinja": ("tests/test_questions.py", "-k", "no_problem or no_url or credentials"),
-        "rules/texts.jinja": ("tests/test_names.py", "tests/test_questions.py", "-k", "problem or long or hide or nearest or no_name or remedy"),
+        "rules/texts.jinja": ("tests/test_names.py", "tests/test_questions.py", "-k", "problem or long or hide or nearest or no_name or remedy or overwritten_unless or keeps_the_package"),
         "rules/folder.jinja": ("tests/test_folders.py", "-k", "read_as or told_from or each_accel or codec_of or lacks_is or more_than or stands_for"),
         "rules/saved.jinja": ("tests/test_saved.py",),
         "rules/ask.jinja": ("tests/test_saved.py",),
@@ -51,7 +51,7 @@ MODULES: dict[str, dict[str, tuple[str, ...]]] = {
         "rules/adopted.jinja": ("tests/test_adopt.py", "-k", "projects_are"),
         "rules/*.jinja": (
             "tests/test_rendered.py", "tests/test_constants.py", "tests/test_menus.py",
-            "-k", "build_needs or several_builds or in_place or oldest_macos or record_says or reach or test_platforms or drop_out",
+            "-k", "build_needs or several_builds or in_place or oldest_macos or record_says or reach or test_platforms or drop_out or drops_out",
         ),
     },
     "compile": {"scripts/compile.py": ("tests/test_compile.py", "-k", "not editors and not page")},

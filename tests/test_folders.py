@@ -103,15 +103,16 @@ def test_xpu_takes_the_codec_of_the_cpu(wheels: Callable[..., str]) -> None:
     ("accelerator", "python", "says"),
     [
         ("cpu", "3.11", ""),
-        ("cpu", "3.13", "use python_version=3.11 or python_version=3.12: URL holds torch-2.12.0+cu126-cp312, torch-2.13.0+cpu-cp311, torch-2.13.0+cpu-cp312"),
+        ("cpu", "3.13", "use python_version=3.11 or python_version=3.12: URL holds torch-2.12.0+cpu-cp312, torch-2.12.0+cu126-cp312, torch-2.13.0+cpu-cp311, torch-2.13.0+cpu-cp312"),
         ("cu126", "3.12", ""),
-        ("xpu", "3.12", "use accelerator=cu126 or accelerator=cpu: URL holds torch-2.12.0+cu126-cp312, torch-2.13.0+cpu-cp311, torch-2.13.0+cpu-cp312"),
+        ("xpu", "3.12", "use accelerator=cpu or accelerator=cu126: URL holds torch-2.12.0+cpu-cp312, torch-2.12.0+cu126-cp312, torch-2.13.0+cpu-cp311, torch-2.13.0+cpu-cp312"),
     ],
 )  # fmt: skip
 def test_what_a_folder_lacks_is_said(
     wheels: Callable[..., str], accelerator: str, python: str, says: str
 ) -> None:
-    url = wheels(torch("312"), torch("311"), torch("312", version="2.12.0+cu126"))
+    older = (torch("312", version=f"2.12.0+{key}") for key in ("cpu", "cu126"))
+    url = wheels(torch("312"), torch("311"), *older)
     given = {"accelerator": accelerator, "python_version": python, "torch_version": "2.13.0"}
     assert macro("folder", "folder_problem", url, **given) == says.replace("URL", url)
 

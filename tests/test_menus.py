@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from printed import SHOWN, menu
+from printed import JINJA, SHOWN, context, menu
 from support import (
     ACCELERATORS,
     NEWEST,
@@ -160,6 +160,21 @@ def test_a_companion_that_lacks_some_machines_can_be_chosen_and_they_drop_out() 
     both = menu("platforms", **answers | several)
     assert both["linux-aarch64"][0].endswith("drops out: no xpu wheels for Python 3.12 there")
     assert both["windows-x86_64"][0].endswith("drops out: no torchcodec wheels for Python 3.12 there")
+
+
+def test_what_drops_out_is_said_of_chosen_machines_only() -> None:
+    """Windows lacks a companion, and is not the project's."""
+    answers = {"accelerator": "xpu", "torch_version": "2.14.1", "companions": ["torchcodec"]}
+    chosen = context(**answers, platforms=["linux-x86_64", "linux-aarch64"])
+    project = JINJA.get_template("rules/project.jinja").make_module(chosen)
+    assert project.lacking["windows-x86_64"] == ["torchcodec"]
+    assert (project.environments, project.dropped, project.missed) == (
+        ["linux-x86_64"],
+        ["linux-aarch64"],
+        [],
+    )
+    both = JINJA.get_template("rules/project.jinja").make_module(context(**answers))
+    assert (both.dropped, both.missed) == (["linux-aarch64", "windows-x86_64"], ["torchcodec"])
 
 
 def test_torchaudio_says_what_loads_files() -> None:

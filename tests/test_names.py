@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from copier import run_update
-from printed import macro
+from printed import SHOWN, macro
 from reading import answers
 from support import TABLE, commit, copier, run, uv
 from templates import as_repository, this_template
@@ -117,6 +117,31 @@ def test_no_module_of_this_python_can_be_hidden() -> None:
     names = {name.lower() for name in [*sys.stdlib_module_names, *keyword.kwlist] if not name.startswith("_")}
     assert len(names) > 200
     assert names <= set(TABLE["reserved_names"])
+
+
+def test_a_project_is_not_overwritten_unless_that_is_asked_for(tmp_path: Path) -> None:
+    def refused(**others: object) -> str:
+        conf = SHOWN | {"dst_path": tmp_path, "overwrite": others.pop("overwrite", False)}
+        return macro("texts", "project_name_problem", "mine", _copier_conf=conf, **others)
+
+    assert refused() == ""
+    (tmp_path / "pyproject.toml").touch()
+    assert refused().startswith(f"use an empty folder: {tmp_path} already has a project, ")
+    assert refused(overwrite=True) == ""
+    assert refused(previous={"project_name": "mine"}) == ""
+
+
+def test_an_update_keeps_the_package(tmp_path: Path) -> None:
+    def refused(name: str, **others: object) -> str:
+        conf, previous = SHOWN | {"dst_path": tmp_path}, {"project_name": "my-name"}
+        return macro("texts", "project_name_problem", name, _copier_conf=conf, previous=previous, **others)
+
+    assert refused("My.Name") == ""
+    assert refused("other").startswith("keep project_name=my-name: ")
+    assert refused("other", adopted=True) == ""  # it may have any name
+    (tmp_path / "src/other").mkdir(parents=True)
+    (tmp_path / "src/other/__init__.py").touch()
+    assert refused("other") == ""  # renamed by hand
 
 
 # Of the folder ------------------------------------------------------------------------------------------------
