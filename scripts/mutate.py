@@ -42,7 +42,7 @@ MODULES: dict[str, dict[str, tuple[str, ...]]] = {
         "rules/machine.jinja": ("tests/test_machine.py", "-k", "test_machine or best_row or every_row"),
         "rules/menus.jinja": ("tests/test_saved.py", "tests/test_menus.py", "-k", "not 80_columns"),
         "rules/menu.jinja": ("tests/test_menus.py", "tests/test_questions.py", "-k", "(test_menus and not 80_columns) or refusal_names"),
-        "rules/mirrors.jinja": ("tests/test_questions.py", "-k", "no_problem or no_url or credentials"),
+        "rules/mirrors.jinja": ("tests/test_questions.py", "tests/test_folders.py", "-k", "no_problem or no_url or credentials or place_of_pypi"),
         "rules/texts.jinja": ("tests/test_names.py", "tests/test_questions.py", "-k", "problem or long or hide or nearest or no_name or remedy or overwritten_unless or keeps_the_package"),
         "rules/folder.jinja": ("tests/test_folders.py", "-k", "read_as or told_from or each_accel or codec_of or lacks_is or more_than or stands_for"),
         "rules/saved.jinja": ("tests/test_saved.py",),

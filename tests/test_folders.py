@@ -125,6 +125,14 @@ def test_more_than_four_wheels_are_not_listed(wheels: Callable[..., str]) -> Non
     assert macro("folder", "folder_problem", wheels("numpy", folder="other")).endswith("other holds no torch")
 
 
+def test_a_folder_in_place_of_pypi_needs_no_torch(wheels: Callable[..., str]) -> None:
+    url = wheels("numpy-2.3.4-cp312-cp312-win_amd64")
+    assert macro("mirrors", "url_problem", url, "pypi", "") == ""
+    assert macro("mirrors", "url_problem", url, "pytorch", "").endswith(f": {url} holds no torch")
+    elsewhere = macro("mirrors", "url_problem", wheels(torch("312"), folder="cpu").replace("cpu", "{accelerator}"), "pytorch", "", accelerator="cu126")  # fmt: skip
+    assert elsewhere.startswith("use accelerator=cpu: ")
+
+
 def test_macos_takes_what_stands_for_pypi(wheels: Callable[..., str]) -> None:
     url = wheels(torch("312", version="2.13.0", platform="macosx_14_0_arm64"))
     given = {"python_version": "3.12", "torch_version": "2.13.0"}

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from printed import JINJA, SHOWN, context, menu
+from printed import JINJA, SHOWN, context, macro, menu
 from support import (
     ACCELERATORS,
     NEWEST,
@@ -175,6 +175,20 @@ def test_what_drops_out_is_said_of_chosen_machines_only() -> None:
     )
     both = JINJA.get_template("rules/project.jinja").make_module(context(**answers))
     assert (both.dropped, both.missed) == (["linux-aarch64", "windows-x86_64"], ["torchcodec"])
+
+
+@pytest.mark.parametrize(
+    ("answers", "says"),
+    [
+        ({}, ""),
+        ({"platforms": []}, "add linux-x86_64 or linux-aarch64 or windows-x86_64: no platform has no cpu wheels of torch 2.14.1 for Python 3.12"),
+        ({"accelerator": "rocm7.2", "platforms": ["windows-x86_64", "macos-arm64"]}, "add linux-x86_64: windows-x86_64 and macos-arm64 have no rocm7.2 wheels of torch 2.14.1 for Python 3.12"),
+        ({"accelerator": "cu132", "companions": ["torchcodec"], "platforms": ["windows-x86_64"]}, "add linux-x86_64 or leave torchcodec out of companions: windows-x86_64 has no cu132 wheels of torch 2.14.1 with torchcodec for Python 3.12"),
+    ],
+    ids=lambda value: ",".join(value) if isinstance(value, dict) else "",
+)  # fmt: skip
+def test_no_platform_is_left(answers: dict, says: str) -> None:
+    assert macro("menus", "platforms_problem", **{"torch_version": "2.14.1"} | answers) == says
 
 
 def test_torchaudio_says_what_loads_files() -> None:
