@@ -27,11 +27,13 @@ PARTS = {"copier.yml", "data", "rules", "template", "scripts", ".gitattributes"}
 
 def this_template(folder: Path) -> Path:
     """Copy the template as it is in the working tree, without its history."""
-    for file in working_tree():
-        within = file.relative_to(ROOT)
-        if within.parts[0] not in PARTS:
-            continue
-        place = folder / within
+    return copied([file for file in working_tree() if file.relative_to(ROOT).parts[0] in PARTS], folder)
+
+
+def copied(files: list[Path], folder: Path) -> Path:
+    """Copy files of the working tree into a folder."""
+    for file in files:
+        place = folder / file.relative_to(ROOT)
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, place)
     return folder

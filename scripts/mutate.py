@@ -33,7 +33,7 @@ from mutmut.mutation.pragma_handling import IgnoredCode
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "benchmarks"))
 
-from templates import as_repository, this_template  # noqa: E402
+from templates import as_repository, copied, working_tree  # noqa: E402
 
 GOAL = 0.9
 TEST_UV = "template/{{ package_path }}/test_uv"
@@ -61,7 +61,7 @@ MODULES: dict[str, dict[str, tuple[str, ...]]] = {
         "scripts/adopting/project.py": ("tests/test_adopt.py", "-k", "refus or projects_are or inferred"),
         "scripts/adopting/command.py": ("tests/test_adopt.py", "-k", "refus or diff_is_shown or another or says_so or inferred"),
         "scripts/adopting/*.py": ("tests/test_adopt.py", "-k", "projects_are or any_order or refusals"),
-        "scripts/adopt.py": ("tests/test_adopt.py", "-k", "diff_is_shown or says_so or refusals or pages"),
+        "scripts/adopt.py": ("tests/test_adopt.py", "-k", "diff_is_shown or says_so or refusals or cannot_adopt or pages"),
     },
     "test_uv": {f"{TEST_UV}/*.py": ("tests/test_diagnosis.py",)},
 }  # fmt: skip
@@ -177,12 +177,16 @@ def readable(file: Path, text: str) -> bool:
 
 
 class Copy:
-    """A copy of the working tree, to plant faults in one after the other."""
+    """A folder to plant faults in, one after the other."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.options = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
         self.options += [f"--basetemp={folder}-tests"]
+
+    @classmethod
+    def of_working_tree(cls, folder: Path) -> "Copy":
+        return cls(as_repository(copied(working_tree(), folder)))  # tests ask git for its files
 
     def passes(self, tests: tuple[str, ...], limit: float | None = None) -> bool:
         """Run tests; those that take longer than the limit fail."""
@@ -274,7 +278,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
-        copy = Copy(as_repository(this_template(Path(folder) / "tree")))  # tests ask git for its files
+        copy = Copy.of_working_tree(Path(folder) / "tree")
         scores = {
             module: score(copy, files_of(module, copy.folder), options.sample, options.seed)
             for module in options.module or MODULES

@@ -481,6 +481,23 @@ def test_a_project_of_the_template_says_so(adopt: Callable[..., Done], render: C
     assert contents(folder) == before
 
 
+def test_a_template_that_cannot_adopt_is_said_on_stderr(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that git does not reach, and one from before there was the script."""
+    (tmp_path / "older").mkdir()
+    (tmp_path / "older/copier.yml").touch()
+    as_repository(tmp_path / "older", "0.0.1")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setitem(sys.modules, "adopting.command", None)
+    for name, says in ("none", "git cannot fetch"), ("older", "version 0.0.1 of the template cannot adopt"):
+        assert script.main(["--template", str(tmp_path / name)]) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("adopt: ")
+        assert says in err
+
+
 def test_copier_names_the_script(project: Callable[..., Path], template: Path) -> None:
     folder = project("flat")
     with pytest.raises(

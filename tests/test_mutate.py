@@ -9,7 +9,6 @@ if sys.platform == "win32":
     pytest.skip("it ends processes by their group", allow_module_level=True)
 
 from mutate import MODULES, Copy, Mutant, files_of, jinja_mutants, python_mutants, readable, score
-from support import ROOT
 
 SIGN = """\
 def sign(number):
@@ -81,8 +80,9 @@ def test_files_that_cannot_be_read_are_no_faults() -> None:
     assert not readable(Path("a.jinja"), "{% if not %}{% endif %}")
 
 
-def test_every_file_has_tests_that_are_there() -> None:
+def test_the_copy_has_all_files_and_their_tests(tmp_path: Path) -> None:
+    copy = Copy.of_working_tree(tmp_path / "tree")
     for module, patterns in MODULES.items():
-        assert all(list(ROOT.glob(pattern)) for pattern in patterns), module
-        for tests in files_of(module, ROOT).values():
-            assert all((ROOT / word).exists() for word in tests if word.endswith(".py"))
+        assert all(list(copy.folder.glob(pattern)) for pattern in patterns), module
+        for tests in files_of(module, copy.folder).values():
+            assert all((copy.folder / word).exists() for word in tests if word.endswith(".py"))
