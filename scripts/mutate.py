@@ -48,6 +48,7 @@ MODULES: dict[str, dict[str, tuple[str, ...]]] = {
         "rules/saved.jinja": ("tests/test_saved.py",),
         "rules/ask.jinja": ("tests/test_saved.py",),
         "rules/ci.jinja": ("tests/test_ci.py", "-k", "agree or machines_are or same_mirror or insists or pinned"),
+        "rules/container.jinja": ("tests/test_container.py", "-k", "layer or argument or options or job"),
         "rules/adopted.jinja": ("tests/test_adopt.py", "-k", "projects_are"),
         "rules/*.jinja": (
             "tests/test_rendered.py", "tests/test_constants.py", "tests/test_menus.py",

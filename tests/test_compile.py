@@ -55,6 +55,10 @@ def test_check_says_in_one_line_that_the_table_is_stale(
     assert compiled("--check").returncode == 1  # it wrote nothing
 
 
+def test_the_table_here_is_what_data_gives(tmp_path: Path) -> None:
+    assert run(sys.executable, ROOT / "scripts/compile.py", "--check", cwd=tmp_path).stderr == ""
+
+
 def test_the_table_is_small_and_has_a_line_for_each_fact() -> None:
     text = (ROOT / "rules/builds.json").read_text(encoding="utf-8")
     releases = json.loads(text)["releases"]
@@ -182,6 +186,7 @@ def test_the_menu_begins_with_what_has_the_newest_torch() -> None:
         ("mirrors", "format: flat", "format: round", "'round' is not one of ['simple', 'flat']"),
         ("accelerators", '"13": {linux', '"14": {linux', "cu130: drivers/cuda lacks the major release of CUDA 13.0"),
         ("accelerators", "checked: 2026-11-23", "checked: last week", "accelerators.yml: drivers/checked"),
+        ("accelerators", "checked: 2026-11-23", "checked: 2026-11-31", "'2026-11-31' is not a 'date'"),
         ("accelerators", "family: xpu", "family: cpu", "accelerators must be grouped by family"),
         ("platforms", "system: windows", "system: dos", "'dos' is not one of"),
         ("cards", 'codename: Battlemage, kind: desktop, menu: true, torch: "2.7"', 'codename: Battlemage, kind: desktop, menu: true, torch: "1.7"', "cards.yml: Arc B: builds.yml has no torch 1.7"),

@@ -89,6 +89,7 @@ def menu(question: str, **answers: Any) -> dict[str, tuple[str, str]]:
             "mirror",
             "mirror_url",
             "switch_to",
+            "companions",
         )
     }
     text = JINJA.from_string(CHOICES[question]).render(given | {"_copier_answers": answers} | answers)
