@@ -127,7 +127,7 @@ def test_proposed_command_changes_a_project(
     assert {name: saved[name] for name in expected} == expected
     constants = (tmp_path / "demo/src/demo/test_uv/constants.py").read_text().splitlines()
     assert f'ACCELERATOR = "{expected["accelerator"]}"' in constants
-    assert "ONE_BUILD = False  # whether the mirror has this build alone" in constants
+    assert "ONE_BUILD = False  # whether the mirror has only this build" in constants
 
 
 # Projects on a real wheel of torch

@@ -200,7 +200,7 @@ def test_distributed_ends_in_time_with_one_line(project: Path, environment: dict
     start = time.monotonic()
     python = project / ".venv/bin/python"
     done = distributed(project, python, seconds=5, WORLD_SIZE="2", LOCAL_RANK="0", **environment)
-    assert time.monotonic() - start < 5 + 25  # the start of Python and torch on a busy machine
+    assert time.monotonic() - start < 5 + 115  # torch itself waits for many minutes
     assert (done.returncode, done.stdout) in ((1, ""), (1, "not ok: 1 problem\n"))
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"test-uv: process {environment['RANK']} of 2 does not reach the others, since ")
