@@ -49,10 +49,10 @@ MODULES: dict[str, dict[str, tuple[str, ...]]] = {
         "rules/ask.jinja": ("tests/test_saved.py",),
         "rules/ci.jinja": ("tests/test_ci.py", "-k", "agree or machines_are or same_mirror or insists or pinned"),
         "rules/container.jinja": ("tests/test_container.py", "-k", "layer or argument or options or job"),
-        "rules/adopted.jinja": ("tests/test_adopt.py", "-k", "projects_are"),
+        "rules/adopted.jinja": ("tests/test_adopt.py", "-k", "constraints_are or projects_are"),
         "rules/*.jinja": (
             "tests/test_rendered.py", "tests/test_constants.py", "tests/test_menus.py",
-            "-k", "build_needs or several_builds or in_place or oldest_macos or record_says or reach or test_platforms or drop_out or drops_out",
+            "-k", "build_needs or several_builds or in_place or another_acc or oldest_macos or record_says or reach or test_platforms or drop_out or drops_out",
         ),
     },
     "compile": {"scripts/compile.py": ("tests/test_compile.py", "-k", "not editors and not page")},

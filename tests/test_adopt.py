@@ -107,6 +107,12 @@ def lean(**answers: object) -> str:
     return printed("pyproject.toml", **{"adopted": True, **answers})
 
 
+def test_constraints_are_those_of_torch_and_of_numpy_where_it_has_any() -> None:
+    for version, numpy in ("2.4.0", ["numpy<2; sys_platform == 'win32'"]), ("2.14.1", []):
+        tool = tomllib.loads(lean(**START | {"python_version": "3.12"}, torch_version=version))["tool"]["uv"]
+        assert tool["constraint-dependencies"] == [f"torch=={version}", *numpy]
+
+
 def replay(old: str, new: str, theirs: str, folder: Path) -> str:
     """What Copier makes of a project's file when the template prints `new` in place of `old`."""
     place = folder / "replay"

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
-from printed import printed
+from printed import JINJA, context, printed
 from support import COMPANIONS, PYTHONS, TABLE, copier, default_release, run
 
 Render = Callable[..., Path]
@@ -293,6 +293,21 @@ def test_several_builds_are_groups_that_conflict() -> None:
         {"index": "pytorch-xpu", "group": "xpu", "marker": elsewhere}
     ]
     assert table["project"]["dependencies"] == ["numpy", "matplotlib"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "other"),
+    [
+        ({"torch_version": "2.14.1"}, "cu126"),
+        ({"torch_version": "2.14.1", "accelerator": "cu126"}, "cpu"),
+        ({"torch_version": "2.14.1", "accelerator": "cu126", "switch_to": ["xpu"]}, "xpu"),
+        ({"torch_version": "2.14.1", "platforms": ["linux-aarch64"]}, "cu130"),
+        ({"torch_version": "2.14.1", "platforms": ["macos-arm64"]}, ""),
+    ],
+    ids=str,
+)
+def test_examples_name_another_accelerator_that_can_be_had(answers: dict, other: str) -> None:
+    assert JINJA.get_template("rules/derived.jinja").make_module(context(**answers)).another == other
 
 
 @pytest.mark.parametrize(
