@@ -370,7 +370,8 @@ const SAY = {
     needsCodec: (version) => `${version}; loading and saving files needs torchcodec`,
     platformEnds: (platform, version) => `${platform} ends with torch ${version}`,
     noPlatform: (platforms, key, version, without, python) =>
-      `${platforms.join(" and ") || "no platform"} ${platforms.length > 1 ? "have" : "has"} no ${key} wheels of torch ${version}${without.length ? ` with ${without.join(" and ")}` : ""} for Python ${python}`,
+      !platforms.length ? "no platform is chosen"
+        : `${platforms.join(" and ")} ${platforms.length > 1 ? "have" : "has"} no ${key} wheels of torch ${version}${without.length ? ` with ${without.join(" and ")}` : ""} for Python ${python}`,
     leftOut: (reason) => `drops out: ${reason}`,
     dropsOut: (missing, python) => `drops out: no ${missing.join(" and ")} wheels for Python ${python} there`,
     fromPypi: (key, oldest) => `PyPI's wheels${key && `, without ${key}`}${oldest && `, macOS ${oldest} or newer`}`,

@@ -178,7 +178,7 @@ def test_a_folder_without_torch_is_refused(render: Render, wheels: Callable[...,
     assert message.endswith(f"use another folder or accelerator: {url} holds no torch")
 
 
-def test_only_releases_folder_releases_can_be_had(render: Render, wheels: Callable[..., str]) -> None:
+def test_only_releases_in_the_folder_can_be_had(render: Render, wheels: Callable[..., str]) -> None:
     """The newest for the Python chosen; the others that are there can be chosen."""
     url = wheels(torch("312", version="2.12.0+cpu"), torch("312", version="2.11.0+cpu"), torch("311"))
     custom = {"mirror": "custom", "mirror_url": url}
@@ -206,7 +206,7 @@ def test_other_builds_of_a_wheel_are_none(render: Render, wheels: Callable[..., 
     assert "holds torch-2.13.0" in refusal(render, mirror="custom", mirror_url=url)
 
 
-def test_companions_are_those_folder_releases(render: Render, wheels: Callable[..., str]) -> None:
+def test_companions_are_those_in_the_folder(render: Render, wheels: Callable[..., str]) -> None:
     url = wheels(torch("312"), torch("312", name="torchvision", version="0.28.0+cpu"))
     custom = {"mirror": "custom", "mirror_url": url}
     project = render(**custom, companions=["torchvision"])
@@ -223,7 +223,7 @@ def test_a_companion_of_an_older_python_names_it(render: Render, wheels: Callabl
     assert pyproject(render(**custom, python_version="3.11"))["project"]["requires-python"] == ">=3.11,<3.12"
 
 
-def test_a_companion_folder_releases_for_some_machines_leaves_the_others_out(
+def test_a_companion_in_the_folder_for_some_machines_leaves_the_others_out(
     render: Render, wheels: Callable[..., str]
 ) -> None:
     url = wheels(
