@@ -112,7 +112,7 @@ def test_releases(python: str, accelerator: str) -> None:
         (("2.11.0", "xpu", "3.12"), "torchcodec", "torchcodec 0.11.1 has no xpu wheels: leave it out of companions or use accelerator=cpu"),
         (("2.5.1", "cu118", "3.12"), "torchcodec", "no torchcodec is known to fit torch 2.5.1: leave it out of companions or use torch_version=2.7.1"),
         (("2.5.1", "rocm6.2", "3.12"), "torchcodec", "no torchcodec is known to fit torch 2.5.1: leave it out of companions"),
-        (("2.15.0", "cu132", "3.12"), "torchcodec", "no torchcodec is known to fit torch 2.15.0: leave it out of companions or use torch_version=2.14.1"),
+        (("2.15.0", "cu132", "3.12"), "torchcodec", f"no torchcodec is known to fit torch 2.15.0: leave it out of companions or use torch_version={NEWEST}"),
     ],
 )  # fmt: skip
 def test_companions(answers: tuple[str, str, str], name: str, says: str) -> None:
