@@ -68,7 +68,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if EXHAUSTIVE:
         return
     left_out = [item for item in items if item.get_closest_marker("exhaustive")]
-    items[:] = [item for item in items if item not in set(left_out)]
+    items[:] = [item for item in items if not item.get_closest_marker("exhaustive")]
     config.hook.pytest_deselected(items=left_out)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 from copier import run_update
-from support import REAL_TORCH, run
+from support import REAL_TORCH, REPORT_STARTS, run
 
 
 def pyproject(project: Path) -> dict:
@@ -46,13 +46,7 @@ def update(project: Path, **data: object) -> None:
 def assert_report(output: str) -> None:
     """The report is of the real wheel and in the promised order."""
     lines = [line.split(":", 1) for line in output.splitlines()]
-    assert [line[0] for line in lines[:5]] == [
-        "matplotlib",
-        "numpy",
-        "torch",
-        "torch cuda available",
-        "python",
-    ]
+    assert [line[0] for line in lines[:5]] == REPORT_STARTS
     assert lines[2][1] == f"{REAL_TORCH}+cpu"
     assert lines[3][1] == "False"
     values = dict(line for line in lines if len(line) == 2)

@@ -22,6 +22,8 @@ COMPANIONS: list[str] = TABLE["companions"]
 MIRRORS: dict[str, dict] = TABLE["mirrors"]
 PYPI_MIRRORS: dict[str, str] = {key: row["url"] for key, row in TABLE["pypi_mirrors"].items()}
 PYTHON_MIRROR: str = TABLE["python_mirror"]
+REPORT_STARTS = ["matplotlib", "numpy", "torch", "torch cuda available", "python"]
+"""The first lines of test-uv's report."""
 REAL_TORCH = "2.13.0"
 """The release whose real CPU wheel is in reach."""
 EXHAUSTIVE = "EXHAUSTIVE" in os.environ
